@@ -1,0 +1,134 @@
+#include "config/settings_table.hpp"
+
+namespace troupe {
+namespace {
+
+using enum setting_type;
+
+constexpr double kib = 1024, mib = 1024 * kib, gib = 1024 * mib, tib = 1024 * gib;
+constexpr double ms = 1, second = 1000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
+
+constexpr setting_row rows[] = {
+    {"node.name", text, "", "", 0, 64, false,
+     "This node's name, unique in the cluster; empty takes the machine's host name.",
+     text_form::name},
+    {"node.profile", text, "", "", 0, 64, false,
+     "A label for people, such as mainpc; it appears in the log when the node starts."},
+    {"node.state_dir", text, "", "troupe-state", 1, 4096, false,
+     "Folder of the node's own files (fetched models, the log); made where it is missing.",
+     text_form::path},
+    {"node.workers", integer, "threads", "2", 1, 256, false,
+     "Threads that run the actors; inference threads come on top."},
+    {"node.log_file", text, "", "", 0, 4096, false,
+     "File that the log is written to; empty takes trouped.log in node.state_dir.",
+     text_form::path},
+    {"node.log_level", text, "", "info", 1, 16, true, "Least serious level that is logged.",
+     text_form::choice, "trace|debug|info|warn|error|off"},
+    {"node.restarts_max", integer, "restarts", "5", 0, 1000, false,
+     "Restarts of one actor within node.restart_window before the node gives up and exits."},
+    {"node.restart_window", duration, "", "60s", second, day, false,
+     "Window in which node.restarts_max restarts count."},
+    {"node.stop_wait", duration, "", "5s", 0, hour, false,
+     "Longest time that running jobs get to end when the node is asked to stop."},
+
+    {"link.listen", text, "", "tcp://127.0.0.1:7411", 1, 256, false,
+     "Address that nodes and clients connect to; loopback only, since links are not yet encrypted; "
+     "port 0 takes a free one.",
+     text_form::endpoint},
+    {"link.queued_bytes_max", bytes, "bytes", "64MiB", mib, 64 * gib, false,
+     "Most bytes that wait for one peer, unsent and unacknowledged together."},
+    {"link.coalesced_bytes_max", bytes, "bytes", "64KiB", kib, 16 * mib, false,
+     "Small messages that leave together fill a frame up to this size."},
+    {"link.chunk_bytes", bytes, "bytes", "256KiB", 4 * kib, 16 * mib, false,
+     "Larger messages travel in chunks of this size."},
+    {"link.compress_bytes_min", bytes, "bytes", "16KiB", 0, gib, false,
+     "Messages smaller than this are sent as they are; larger ones are compressed where that "
+     "helps."},
+    {"link.silence_max", duration, "", "3s", 50 * ms, hour, false,
+     "A peer that sends nothing for so long is taken to be down."},
+
+    {"membership.peers", text_list, "", "", 0, 64, false, "Addresses of the other nodes.",
+     text_form::endpoint},
+    {"membership.heartbeat_interval", duration, "", "500ms", 10 * ms, minute, true,
+     "Time between two heartbeats to each peer."},
+    {"membership.down_after", duration, "", "2500ms", 50 * ms, hour, true,
+     "A peer whose heartbeats stay away for so long gets no more work."},
+
+    {"models.directories", text_list, "", "models", 0, 64, false,
+     "Folders in which *.gguf files are found.", text_form::path},
+    {"models.preload", text_list, "", "", 0, 64, false,
+     "Models (name or digest) that are loaded when the node starts."},
+    {"models.fetch", flag, "", "true", 0, 0, true, "Fetch a model that only another node has."},
+    {"models.memory_max", bytes, "bytes", "0", 0, 64 * tib, false,
+     "Memory that weights and KV of all loaded models may take; 0 takes three quarters of the "
+     "machine's."},
+
+    {"inference.enabled", flag, "", "true", 0, 0, false,
+     "Whether this node computes answers; without it the node is a gateway only."},
+    {"inference.threads", integer, "threads", "0", 0, 1024, false,
+     "Threads that compute one step; 0 takes the machine's cores."},
+    {"inference.affinity", integer_list, "cores", "", 0, 1024, false,
+     "Cores that the compute threads are pinned to; empty pins none."},
+    {"inference.variant", text, "", "", 0, 32, false,
+     "Instruction set to compute with; empty takes the machine's best; the answer's bits are the "
+     "same with each.",
+     text_form::choice, "|reference|portable|avx2|avx512|amx"},
+    {"inference.kv_bytes", bytes, "bytes", "256MiB", 0, 64 * tib, false,
+     "Memory of one model's KV store; 0 takes room for four sequences of the model's whole "
+     "context, or what there is."},
+    {"inference.batch_tokens_max", integer, "tokens", "512", 1, 65536, false,
+     "Most tokens that are computed in one step."},
+    {"inference.sequences_max", integer, "sequences", "16", 1, 4096, false,
+     "Most sequences that run at the same time."},
+    {"inference.queue_max", integer, "sequences", "256", 0, 1048576, true,
+     "Most sequences that wait for a place; more are refused."},
+
+    {"cache.local_bytes_max", bytes, "bytes", "64MiB", 0, tib, true,
+     "Memory of the node's own tier of cached answers; 0 turns it off."},
+    {"cache.local_ttl", duration, "", "1h", 0, 365 * day, true,
+     "Time that an answer stays in the local tier; 0 keeps it until there is no room."},
+    {"cache.redis", text, "", "", 0, 256, false,
+     "Redis that nodes share answers through, as HOST:PORT or unix:/PATH; empty turns that tier "
+     "off.",
+     text_form::server},
+    {"cache.redis_deadline", duration, "", "50ms", ms, minute, true,
+     "Longest time that a job waits for Redis; a slower Redis counts as one that has no answer."},
+    {"cache.redis_ttl", duration, "", "24h", second, 365 * day, true,
+     "Time that an answer stays in Redis."},
+    {"cache.redis_retry", duration, "", "1s", 10 * ms, hour, true,
+     "Time after a failed call before Redis is tried again."},
+    {"cache.value_bytes_max", bytes, "bytes", "1MiB", kib, 512 * mib, true,
+     "Larger answers are not cached."},
+
+    {"gateway.jobs_max", integer, "jobs", "1024", 1, 1048576, true,
+     "Most jobs that run or wait at this gateway; more are refused."},
+    {"gateway.prompt_bytes_max", bytes, "bytes", "1MiB", 1, gib, true,
+     "Longest prompt that is accepted."},
+    {"gateway.tokens_max", integer, "tokens", "65536", 1, 16777216, true,
+     "Most tokens that one job may ask for."},
+    {"gateway.finished_jobs_kept", integer, "jobs", "1024", 0, 1048576, true,
+     "Finished jobs that a client can still attach to."},
+    {"gateway.default_credit", integer, "tokens", "256", 1, 65536, true,
+     "Tokens that are sent to a client ahead of its word that it has read some."},
+    {"gateway.attempts_max", integer, "attempts", "3", 1, 100, true,
+     "Attempts at one job before it fails."},
+    {"gateway.job_deadline", duration, "", "10m", 10 * ms, 7 * day, true,
+     "Longest time that one job may take."},
+
+    {"monitoring.window", duration, "", "10s", 100 * ms, hour, true,
+     "Time over which busy shares and rates are taken."},
+};
+
+}  // namespace
+
+std::span<const setting_row> settings_table() {
+  return rows;
+}
+
+const setting_row* find_setting(std::string_view name) {
+  for (const setting_row& row : rows)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+
+}  // namespace troupe
