@@ -1,0 +1,221 @@
+#include "kernels/sampler/sampler.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <string>
+
+#include "kernels/ops/exact_math.hpp"
+#include "kernels/ops/row_ops.hpp"
+#include "kernels/sampler/philox.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+// A temperature below its inverse draws like 0 without leaving the range of float.
+constexpr float inverse_temperature_max = 1e30f;
+constexpr std::uint32_t sorted_first = 64;
+
+struct range_row {
+  const char* name;
+  float sampling_parameters::*value;
+  float least, most;
+};
+constexpr range_row ranges[] = {
+    {"temperature", &sampling_parameters::temperature, 0, 100},
+    {"top_p", &sampling_parameters::top_p, 0, 1},
+    {"min_p", &sampling_parameters::min_p, 0, 1},
+    {"repetition_penalty", &sampling_parameters::repetition_penalty, 0.01f, 100},
+    {"presence_penalty", &sampling_parameters::presence_penalty, -100, 100},
+    {"frequency_penalty", &sampling_parameters::frequency_penalty, -100, 100},
+};
+
+std::string plain(float value) {
+  std::string text = std::to_string(value);
+  if (text.find('.') != std::string::npos) {
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text.pop_back();
+  }
+  return text;
+}
+
+bool all_finite(std::span<const float> values) {
+  std::uint32_t bad = 0;
+  for (const float value : values)
+    bad |= (std::bit_cast<std::uint32_t>(value) & 0x7f800000u) == 0x7f800000u;
+  return bad == 0;
+}
+
+// log(sum(exp(logits))), and the largest logit.
+struct normalizer {
+  float largest;
+  double log_sum;
+  explicit normalizer(std::span<const float> logits)
+      : largest(best_row_ops().elementwise.largest(logits.data(), logits.size())),
+        log_sum(largest + exact_log(best_row_ops().elementwise.exponentials(
+                              logits.data(), logits.size(), largest, 1.0f, nullptr))) {}
+  sampled_token describe(std::span<const float> logits, std::uint32_t id) const {
+    return {static_cast<token_id>(id), static_cast<float>(logits[id] - log_sum)};
+  }
+};
+
+// Best first: the larger logit, the lower id at a tie.
+struct better {
+  std::span<const float> logits;
+  bool operator()(std::uint32_t a, std::uint32_t b) const {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  }
+};
+
+bool has_penalties(const sampling_parameters& p) {
+  return p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
+}
+
+std::vector<float> penalized(std::span<const float> logits, const sampling_parameters& p,
+                             std::span<const token_id> prompt,
+                             std::span<const token_id> generated) {
+  std::vector<float> out(logits.begin(), logits.end());
+  std::vector<std::uint32_t> counts(logits.size(), 0);  // of generated tokens
+  std::vector<bool> seen(logits.size(), false);
+  for (const token_id id : generated) ++counts[static_cast<std::size_t>(id)];
+  for (const std::span<const token_id> tokens : {prompt, generated})
+    for (const token_id id : tokens) {
+      const std::size_t at = static_cast<std::size_t>(id);
+      if (seen[at]) continue;
+      seen[at] = true;
+      float& logit = out[at];
+      logit = logit > 0 ? logit / p.repetition_penalty : logit * p.repetition_penalty;
+      if (counts[at] > 0)
+        logit = logit - p.presence_penalty - static_cast<float>(counts[at]) * p.frequency_penalty;
+    }
+  return out;
+}
+
+// The tokens that top-k, top-p and min-p leave, in rising order of id. weights[i] = exp((logit -
+// largest) / temperature).
+std::vector<std::uint32_t> kept_tokens(std::span<const float> logits,
+                                       std::span<const float> weights, double total,
+                                       const sampling_parameters& p) {
+  const std::uint32_t size = static_cast<std::uint32_t>(logits.size());
+  std::vector<std::uint32_t> ids(size);
+  std::iota(ids.begin(), ids.end(), 0u);
+  const bool by_rank = p.top_k > 0 && p.top_k < size;
+  std::uint32_t kept = size, sorted = 0;
+  const auto sort_to = [&](std::uint32_t end) {
+    std::partial_sort(ids.begin() + sorted, ids.begin() + end, ids.end(), better{logits});
+    sorted = end;
+  };
+  if (by_rank) {
+    kept = p.top_k;
+    sort_to(kept);
+    total = 0;
+    for (std::uint32_t i = 0; i < kept; ++i) total += weights[ids[i]];
+  }
+  if (p.top_p < 1) {
+    const double wanted = p.top_p * total;
+    double sum = 0;
+    std::uint32_t i = 0;
+    do {
+      if (i == sorted) sort_to(std::min(size, std::max(sorted_first, 4 * sorted)));
+      sum += weights[ids[i]];
+      ++i;
+    } while (i < kept && sum < wanted);
+    kept = i;
+  }
+  ids.resize(kept);
+  if (p.min_p > 0) std::erase_if(ids, [&](std::uint32_t id) { return weights[id] < p.min_p; });
+  if (sorted > 0) std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::uint32_t draw(std::span<const std::uint32_t> ids, std::span<const float> weights,
+                   double uniform) {
+  double total = 0;
+  for (const std::uint32_t id : ids) total += weights[id];
+  const double target = uniform * total;
+  double sum = 0;
+  std::uint32_t last = ids.front();
+  for (const std::uint32_t id : ids) {
+    if (weights[id] == 0) continue;
+    last = id;
+    sum += weights[id];
+    if (sum > target) break;
+  }
+  return last;
+}
+
+status check_tokens(std::span<const token_id> tokens, std::size_t vocabulary) {
+  for (const token_id id : tokens)
+    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary)
+      return error{error_code::invalid_argument,
+                   "token " + std::to_string(id) + " is outside the vocabulary",
+                   "0 to " + std::to_string(vocabulary - 1) + " are allowed"};
+  return {};
+}
+
+}  // namespace
+
+status check(const sampling_parameters& parameters) {
+  for (const range_row& row : ranges) {
+    const float value = parameters.*row.value;
+    if (!(value >= row.least && value <= row.most))
+      return error{error_code::invalid_argument, std::string(row.name) + " is " + plain(value),
+                   plain(row.least) + " to " + plain(row.most) + " are allowed"};
+  }
+  return {};
+}
+
+result<sampled_token> sample(std::span<const float> logits, const sampling_parameters& parameters,
+                             std::span<const token_id> prompt, std::span<const token_id> generated,
+                             std::uint32_t index) {
+  if (status checked = check(parameters); !checked) return checked.failure();
+  if (generated.size() != index)
+    return error{error_code::invalid_argument,
+                 "token " + std::to_string(index) + " was asked for after " +
+                     std::to_string(generated.size()),
+                 "give all tokens before it"};
+  if (logits.empty() || !all_finite(logits))
+    return error{error_code::internal,
+                 "the logits of token " + std::to_string(index) + " are not finite",
+                 "the model's weights are damaged, or its numbers overflow"};
+  const normalizer raw(logits);
+
+  std::vector<float> changed;
+  std::span<const float> used = logits;
+  if (has_penalties(parameters)) {
+    for (const std::span<const token_id> tokens : {prompt, generated})
+      if (status checked = check_tokens(tokens, logits.size()); !checked) return checked.failure();
+    changed = penalized(logits, parameters, prompt, generated);
+    used = changed;
+  }
+  const std::uint32_t best =
+      static_cast<std::uint32_t>(std::max_element(used.begin(), used.end()) - used.begin());
+  if (parameters.temperature == 0) return raw.describe(logits, best);
+
+  std::vector<float> weights(used.size());
+  const float factor = std::min(1.0f / parameters.temperature, inverse_temperature_max);
+  const double total = best_row_ops().elementwise.exponentials(used.data(), used.size(), used[best],
+                                                               factor, weights.data());
+  const std::vector<std::uint32_t> ids = kept_tokens(used, weights, total, parameters);
+  return raw.describe(logits, draw(ids, weights, uniform_draw(parameters.seed, index)));
+}
+
+double log_probability(std::span<const float> logits, token_id id) {
+  return logits[static_cast<std::size_t>(id)] - normalizer(logits).log_sum;
+}
+
+std::vector<sampled_token> top_log_probabilities(std::span<const float> logits,
+                                                 std::uint32_t count) {
+  std::vector<sampled_token> best;
+  if (logits.empty()) return best;
+  const normalizer raw(logits);
+  std::vector<std::uint32_t> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0u);
+  const std::size_t kept = std::min<std::size_t>(count, ids.size());
+  std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(kept), ids.end(),
+                    better{logits});
+  for (std::size_t i = 0; i < kept; ++i) best.push_back(raw.describe(logits, ids[i]));
+  return best;
+}
+
+}  // namespace troupe::kernels
