@@ -1,0 +1,115 @@
+// The cast on one page: every message that actors exchange, who says it, what it means, what comes
+// back, which errors, whether it may be said again, and how long a sender waits.
+//
+// The grammar of each conversation stands in proto/<conversation>.proto. A test holds this table
+// against the envelope. reply: the message that answers it; "" where none does. An Error may answer
+// whatever has a correlation; `errors` names the codes that belong to the message itself
+// (UNAVAILABLE and RESOURCE_EXHAUSTED may always come from the way there). wait_ms: default of the
+// sender's deadline, 0 where nothing is waited for.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace troupe {
+
+enum class repeat {
+  safe,    // saying it twice is as saying it once
+  fenced,  // an older repetition is dropped and counted
+  never,   // each one counts
+};
+
+struct cast_row {
+  std::string_view message;  // the payload's name in the envelope
+  std::string_view sender;
+  std::string_view receiver;
+  std::string_view meaning;
+  std::string_view reply;  // names parted by '|'
+  std::string_view errors;
+  repeat again;
+  std::uint32_t wait_ms;
+};
+
+inline constexpr cast_row cast[] = {
+    {"error", "any", "any", "a request could not be fulfilled", "", "", repeat::safe, 0},
+
+    {"submit_job", "client", "gateway", "do this job", "job_accepted",
+     "INVALID_ARGUMENT NOT_FOUND ALREADY_EXISTS", repeat::safe, 30'000},
+    {"job_accepted", "gateway", "client", "the job is pinned and will be done", "", "",
+     repeat::safe, 0},
+    {"job_tokens", "gateway", "client", "the answer's next tokens", "", "", repeat::safe, 0},
+    {"job_finished", "gateway", "client", "the answer has ended, and how", "", "", repeat::safe, 0},
+    {"grant_job_credit", "client", "gateway", "more tokens may be sent", "", "NOT_FOUND",
+     repeat::never, 0},
+    {"cancel_job", "client", "gateway", "stop the job", "job_finished", "NOT_FOUND", repeat::safe,
+     5'000},
+
+    {"load_engine", "model_loader", "inference", "make an engine of this file and try its canary",
+     "engine_loaded", "RESOURCE_EXHAUSTED DATA_CORRUPT UNSUPPORTED", repeat::safe, 600'000},
+    {"engine_loaded", "inference", "model_loader", "the engine stands; its canary's tokens", "", "",
+     repeat::safe, 0},
+    {"unload_engine", "model_loader", "inference", "free the engine; its sequences fail",
+     "engine_unloaded", "UNAVAILABLE", repeat::safe, 5'000},
+    {"engine_unloaded", "inference", "model_loader", "the engine is gone", "", "", repeat::safe, 0},
+    {"start_sequence", "gateway", "inference", "answer this prompt: attempt n of the job",
+     "sequence_tokens|sequence_finished|sequence_failed", "", repeat::fenced, 0},
+    {"sequence_tokens", "inference", "gateway", "the attempt's next tokens", "", "", repeat::fenced,
+     0},
+    {"sequence_finished", "inference", "gateway", "the attempt has ended", "", "", repeat::fenced,
+     0},
+    {"sequence_failed", "inference", "gateway", "the attempt cannot go on", "", "", repeat::fenced,
+     0},
+    {"grant_sequence_credit", "gateway", "inference", "more tokens may be sent", "", "",
+     repeat::never, 0},
+    {"stop_sequence", "gateway", "inference", "end the attempt", "sequence_finished", "",
+     repeat::safe, 0},
+
+    {"list_models", "any", "model_loader", "which models are there", "model_list", "", repeat::safe,
+     5'000},
+    {"model_list", "model_loader", "any", "the node's models and their state", "", "", repeat::safe,
+     0},
+    {"load_model", "any", "model_loader", "make the model ready, fetching it where it is not here",
+     "model_loaded", "NOT_FOUND RESOURCE_EXHAUSTED DATA_CORRUPT UNSUPPORTED DEADLINE_EXCEEDED",
+     repeat::safe, 600'000},
+    {"model_loaded", "model_loader", "any", "the model is ready", "", "", repeat::safe, 0},
+    {"unload_model", "any", "model_loader", "free the model's memory", "model_unloaded",
+     "NOT_FOUND UNAVAILABLE", repeat::safe, 5'000},
+    {"model_unloaded", "model_loader", "any", "the model is not loaded", "", "", repeat::safe, 0},
+    {"prepare_prompt", "any", "model_loader", "text to token ids", "prompt_prepared",
+     "INVALID_ARGUMENT NOT_FOUND DEADLINE_EXCEEDED", repeat::safe, 10'000},
+    {"prompt_prepared", "model_loader", "any", "the prompt's ids, and the model pinned", "", "",
+     repeat::safe, 0},
+    {"read_model_bytes", "model_loader", "model_loader", "a piece of a model's file", "model_bytes",
+     "INVALID_ARGUMENT NOT_FOUND", repeat::safe, 10'000},
+    {"model_bytes", "model_loader", "model_loader", "the piece", "", "", repeat::safe, 0},
+
+    {"look_up_answer", "any", "cache_tier", "is there an answer to this key",
+     "answer_found|answer_missing", "", repeat::safe, 200},
+    {"answer_found", "cache_tier", "any", "there is, whole and checked", "", "", repeat::safe, 0},
+    {"answer_missing", "cache_tier", "any", "there is none within the cache's deadline", "", "",
+     repeat::safe, 0},
+    {"store_answer", "any", "cache_tier", "keep this answer, if there is room", "", "",
+     repeat::safe, 0},
+    {"read_cache_status", "any", "cache_tier", "what the tiers hold and did", "cache_status", "",
+     repeat::safe, 1'000},
+    {"cache_status", "cache_tier", "any", "counters of each tier", "", "", repeat::safe, 0},
+
+    {"observe_job", "gateway", "monitoring", "a job has ended: count it", "", "", repeat::never, 0},
+    {"read_status", "any", "monitoring", "how is this node", "node_status", "RESOURCE_EXHAUSTED",
+     repeat::safe, 2'000},
+    {"node_status", "monitoring", "any", "the node's actors, models, caches, links, jobs", "", "",
+     repeat::safe, 0},
+    {"read_cluster", "client", "gateway", "how are all nodes", "cluster_status", "", repeat::safe,
+     5'000},
+    {"cluster_status", "gateway", "client", "every node that the gateway knows", "", "",
+     repeat::safe, 0},
+
+    {"heartbeat", "node", "node", "the node lives; its models and load", "", "", repeat::safe, 0},
+    {"echo", "any", "node", "send this back", "echoed", "", repeat::safe, 5'000},
+    {"echoed", "node", "any", "here it is", "", "", repeat::safe, 0},
+    {"count_flood", "any", "node", "count this", "", "", repeat::never, 0},
+    {"read_flood", "any", "node", "how many were counted", "flood_count", "", repeat::safe, 5'000},
+    {"flood_count", "node", "any", "messages, bytes, time", "", "", repeat::safe, 0},
+};
+
+}  // namespace troupe

@@ -1,0 +1,91 @@
+#include "actors/inference/engine_source.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "kernels/model/model.hpp"
+
+namespace troupe {
+namespace {
+
+class cpu_engine_source final : public engine_source {
+ public:
+  explicit cpu_engine_source(const inference_settings& settings) : settings_(settings) {}
+
+  result<made_engine> make(const proto::LoadEngine& wish) override {
+    const auto begin = std::chrono::steady_clock::now();
+    auto weights = kernels::model::open(wish.path());
+    if (!weights) return weights.failure();
+    const kernels::memory_need need = kernels::cpu_memory_need(**weights);
+    if (wish.weight_bytes_max() > 0 && need.weight_bytes > wish.weight_bytes_max())
+      return error{error_code::resource_exhausted,
+                   "the weights of " + wish.path() + " take " + std::to_string(need.weight_bytes) +
+                       " bytes; " + std::to_string(wish.weight_bytes_max()) + " are allowed",
+                   "raise the node's memory budget or use a smaller quantization"};
+    kernels::engine_settings engine_settings;
+    engine_settings.threads = settings_.threads;
+    engine_settings.kv_bytes = wish.kv_bytes();
+    engine_settings.batch_tokens_max = settings_.batch_tokens_max;
+    engine_settings.variant = settings_.variant;
+    engine_settings.affinity = settings_.affinity;
+    auto engine = kernels::make_cpu_engine(*weights, engine_settings);
+    if (!engine) return engine.failure();
+    made_engine made{std::move(*engine), {}};
+    made.facts.description = made.engine->description();
+    made.facts.words = (*weights)->words;
+    auto canary = run_canary(*made.engine, *made.facts.words, settings_.canary_tokens);
+    if (!canary) return canary.failure();
+    made.facts.canary_ids = std::move(*canary);
+    made.facts.load_us =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                       std::chrono::steady_clock::now() - begin)
+                                       .count());
+    return made;
+  }
+
+ private:
+  inference_settings settings_;
+};
+
+}  // namespace
+
+std::shared_ptr<engine_source> make_cpu_engine_source(const inference_settings& settings) {
+  return std::make_shared<cpu_engine_source>(settings);
+}
+
+result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
+                                                  const kernels::tokenizer& words,
+                                                  std::uint32_t count) {
+  auto encoded = words.encode(canary_prompt, {.add_beginning = true, .parse_special = false});
+  if (!encoded) return encoded.failure();
+  std::vector<kernels::token_id> prompt = std::move(*encoded);
+  const kernels::engine_description& limits = engine.description();
+  const std::uint64_t room = std::min<std::uint64_t>(
+      limits.context_tokens_max, std::uint64_t{limits.kv_blocks} * kernels::kv_block_tokens);
+  if (room < 2)
+    return error{error_code::resource_exhausted, "the engine has no room for the canary", {}};
+  prompt.resize(std::min<std::size_t>({prompt.size(), 16, room - 1}));
+  if (prompt.empty()) prompt.push_back(0);
+  count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, room - prompt.size()));
+
+  std::vector<kernels::block_id> blocks(blocks_for(prompt.size() + count));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  std::vector<kernels::token_id> answer;
+  std::uint32_t position = 0;
+  std::span<const kernels::token_id> next = prompt;
+  while (answer.size() < count) {
+    const kernels::sequence_step step{.tokens = next, .position = position, .blocks = blocks};
+    auto logits = engine.step({&step, 1});
+    if (!logits) return logits.failure();
+    auto drawn = kernels::sample(logits->values, {}, prompt, answer,
+                                 static_cast<std::uint32_t>(answer.size()));
+    if (!drawn) return drawn.failure();
+    position += static_cast<std::uint32_t>(next.size());
+    answer.push_back(drawn->id);
+    next = std::span{answer}.last(1);
+  }
+  return answer;
+}
+
+}  // namespace troupe

@@ -1,0 +1,38 @@
+// Makes engines for the inference actor: opens the file, checks the fit, builds the engine, runs
+// the canary.
+//
+// Threading: make() may be called from any one thread at a time; the engine then belongs to the
+// caller.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "actors/inference/inference_core.hpp"
+#include "actors/inference/inference_settings.hpp"
+#include "kernels/engine.hpp"
+
+namespace troupe {
+
+struct made_engine {
+  std::unique_ptr<kernels::engine> engine;
+  engine_facts facts;
+};
+
+class engine_source {
+ public:
+  virtual ~engine_source() = default;
+  virtual result<made_engine> make(const proto::LoadEngine& wish) = 0;
+};
+
+std::shared_ptr<engine_source> make_cpu_engine_source(const inference_settings& settings);
+
+// The first `count` greedy tokens after a fixed prompt, end tokens not regarded: equal wherever
+// file and numerics class are equal. The engine's blocks must be free; their content is
+// overwritten.
+inline constexpr std::string_view canary_prompt = "One two three four five six seven";
+result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
+                                                  const kernels::tokenizer& words,
+                                                  std::uint32_t count);
+
+}  // namespace troupe

@@ -1,0 +1,118 @@
+#include "actors/inference/inference_actor.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "actors/spawn.hpp"
+
+namespace troupe {
+namespace {
+
+struct engine_report : role_event {
+  std::string digest;
+  mutable std::optional<result<made_engine>> made;  // taken by the one reader
+};
+
+}  // namespace
+
+inference_role::inference_role(const inference_settings& settings, post_office& office,
+                               notify_self notify, std::shared_ptr<engine_source> source,
+                               std::unique_ptr<background> aside,
+                               std::shared_ptr<inference_load> load)
+    : office_(office),
+      notify_(std::move(notify)),
+      source_(std::move(source)),
+      load_(load ? std::move(load) : std::make_shared<inference_load>()),
+      core_(settings),
+      aside_(std::move(aside)) {
+  load_->running_max = settings.sequences_running_max;
+  load_->running = 0;
+  load_->waiting = 0;
+  load_->set_sequences({});
+}
+
+void inference_role::receive(const envelope_ptr& message, time_point_us now) {
+  carry_out(core_.step(message, now));
+  show_load(now);
+}
+
+void inference_role::notice(const role_event& event, time_point_us now) {
+  if (const auto* lost = dynamic_cast<const node_lost*>(&event)) {
+    carry_out(core_.lose_node(lost->node, now));
+  } else if (const auto* report = dynamic_cast<const engine_report*>(&event)) {
+    result<made_engine> made = std::move(*report->made);
+    if (made) {
+      spdlog::info("engine_loaded model={} variant={} load_us={}", report->digest,
+                   made->facts.description.variant, made->facts.load_us);
+      engines_[report->digest] = std::move(made->engine);
+      carry_out(core_.engine_made(report->digest, made->facts, now));
+    } else {
+      spdlog::error("engine_failed model={} reason=\"{}\"", report->digest, made.failure().text());
+      carry_out(core_.engine_made(report->digest, made.failure(), now));
+    }
+  }
+  show_load(now);
+}
+
+void inference_role::tick(time_point_us now) {
+  carry_out(core_.tick(now));
+  show_load(now);
+}
+
+void inference_role::work(time_point_us now) {
+  const auto batch = core_.plan(now);
+  if (!batch) return;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto logits = engines_.at(batch->digest)->step(batch->steps);
+  const auto took =
+      std::chrono::duration_cast<time_point_us>(std::chrono::steady_clock::now() - begin);
+  carry_out(core_.absorb(*batch, logits, now + took));
+  show_load(now);
+}
+
+void inference_role::carry_out(inference_core::effects effects) {
+  for (const std::string& digest : effects.drops) engines_.erase(digest);
+  for (envelope_ptr& message : effects.posts) office_.post(std::move(message));
+  for (const envelope_ptr& wish : effects.loads) {
+    aside_->run([wish, source = source_, notify = notify_] {
+      auto report = std::make_shared<engine_report>();
+      report->digest = wish->load_engine().model_digest();
+      report->made = source->make(wish->load_engine());
+      notify(std::move(report));
+    });
+  }
+}
+
+void inference_role::show_load(time_point_us now) {
+  const inference_core::counters& count = core_.count();
+  const bool changed = load_->running != count.running || load_->waiting != count.waiting;
+  load_->running = count.running;
+  load_->waiting = count.waiting;
+  load_->frames_fenced = count.frames_fenced;
+  if (changed) load_->set_sequences(core_.sequences_by_digest());
+  constexpr time_point_us window{1'000'000};
+  if (now - mark_ < window) return;
+  const double seconds = std::chrono::duration<double>(now - mark_).count();
+  load_->decode_tokens_per_second =
+      mark_ == time_point_us{}
+          ? 0.0
+          : static_cast<double>(count.tokens_sampled - tokens_at_mark_) / seconds;
+  tokens_at_mark_ = count.tokens_sampled;
+  mark_ = now;
+}
+
+role_handle spawn_inference(caf::actor_system& system, const inference_settings& settings,
+                            post_office& office, std::shared_ptr<actor_gauge> gauge,
+                            std::shared_ptr<inference_load> load) {
+  role_plan plan;
+  plan.name = "inference";
+  plan.gauge = std::move(gauge);
+  plan.detached = true;
+  plan.make = [settings, &office, load](notify_self notify) -> std::unique_ptr<role> {
+    return std::make_unique<inference_role>(settings, office, std::move(notify),
+                                            make_cpu_engine_source(settings),
+                                            std::make_unique<background_thread>(), load);
+  };
+  return spawn_role(system, std::move(plan));
+}
+
+}  // namespace troupe

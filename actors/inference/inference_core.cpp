@@ -1,0 +1,256 @@
+#include "actors/inference/inference_core.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "actors/inference/sequence_messages.hpp"
+
+namespace troupe {
+
+inference_core::inference_core(const inference_settings& settings)
+    : settings_(settings), fences_(settings.fences_kept) {}
+
+inference_core::effects inference_core::step(const envelope_ptr& message, time_point_us now) {
+  effects out;
+  switch (message->payload_case()) {
+    case proto::Envelope::kLoadEngine:
+      load(message, out);
+      break;
+    case proto::Envelope::kUnloadEngine:
+      unload(message, out);
+      break;
+    case proto::Envelope::kStartSequence:
+      start(*message, now, out);
+      break;
+    case proto::Envelope::kGrantSequenceCredit:
+      grant(*message, now);
+      break;
+    case proto::Envelope::kStopSequence:
+      stop(*message, now, out);
+      break;
+    case proto::Envelope::kError:
+      break;  // a post of ours that found nobody: the gateway's loss is told by lose_node
+    default:
+      if (message->correlation() != 0)
+        out.posts.push_back(refuse(
+            *message, proto::Error::INVALID_ARGUMENT,
+            "inference does not take payload number " + std::to_string(message->payload_case())));
+  }
+  return out;
+}
+
+void inference_core::load(const envelope_ptr& message, effects& out) {
+  const proto::LoadEngine& wish = message->load_engine();
+  slot& at = slots_[wish.model_digest()];
+  if (at.facts) {
+    out.posts.push_back(engine_loaded(*message, *at.facts));
+    return;
+  }
+  const bool first = at.load_requests.empty();
+  at.load_requests.push_back(message);
+  if (first) out.loads.push_back(message);
+}
+
+inference_core::effects inference_core::engine_made(const std::string& digest,
+                                                    const result<engine_facts>& made,
+                                                    time_point_us) {
+  effects out;
+  const auto found = slots_.find(digest);
+  if (found == slots_.end()) return out;
+  const std::vector<envelope_ptr> requests = std::move(found->second.load_requests);
+  if (!made) {
+    slots_.erase(found);
+    for (const envelope_ptr& request : requests)
+      out.posts.push_back(refused(*request, made.failure()));
+    return out;
+  }
+  found->second.load_requests.clear();
+  found->second.facts = *made;
+  found->second.pool = block_pool{made->description.kv_blocks};
+  for (const envelope_ptr& request : requests) out.posts.push_back(engine_loaded(*request, *made));
+  return out;
+}
+
+void inference_core::unload(const envelope_ptr& message, effects& out) {
+  const std::string& digest = message->unload_engine().model_digest();
+  const auto found = slots_.find(digest);
+  if (found != slots_.end() && !found->second.facts) {
+    out.posts.push_back(refuse(*message, proto::Error::UNAVAILABLE,
+                               "the model " + digest + " is being loaded",
+                               "try again when it is ready"));
+    return;
+  }
+  if (found != slots_.end()) {
+    fail_where(
+        {error_code::unavailable, "the model was unloaded on this node", {}},
+        [&](const sequence& s) { return s.digest == digest; }, out);
+    slots_.erase(digest);
+    out.drops.push_back(digest);
+  }
+  auto reply = std::make_shared<proto::Envelope>(reply_to(*message));
+  reply->mutable_engine_unloaded()->set_model_digest(digest);
+  out.posts.push_back(std::move(reply));
+}
+
+// True: older than the newest seen for the job.
+bool inference_core::fenced(const std::string& key, const proto::Fence& fence) {
+  if (!fences_.knows(key) || order_of(fence) >= fences_.newest(key)) return false;
+  ++counters_.frames_fenced;
+  return true;
+}
+
+void inference_core::start(const proto::Envelope& message, time_point_us now, effects& out) {
+  const proto::StartSequence& wish = message.start_sequence();
+  const std::string key = sequence_key(message.sender().node(), wish.job_id());
+  if (fenced(key, wish.fence())) return;
+  if (fences_.knows(key) && order_of(wish.fence()) == fences_.newest(key)) {
+    ++counters_.frames_fenced;  // a repetition of an attempt that runs or has ended
+    return;
+  }
+  fences_.see(key, order_of(wish.fence()));
+  if (const auto older = by_key_.find(key); older != by_key_.end()) {
+    ++counters_.frames_fenced;
+    remove(*older->second);
+  }
+  if (const auto wrong = check_start(wish)) {
+    ++counters_.sequences_failed;
+    out.posts.push_back(sequence_failed(message, *wrong));
+    return;
+  }
+  slot& at = slots_.at(wish.model_digest());
+  const std::uint64_t room = std::min<std::uint64_t>(at.facts->description.context_tokens_max,
+                                                     settings_.sequence_tokens_max) -
+                             static_cast<std::uint64_t>(wish.prompt_ids_size());
+  const auto tokens_max =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(room, wish.tokens_max()));
+  auto fresh = std::make_unique<sequence>(message, wish, parameters_of(wish.sampling()), tokens_max,
+                                          at.facts->words, now);
+  sequence& s = *fresh;
+  const result<sequence::outcome> replayed = s.replay_forced();
+  if (!replayed) {
+    ++counters_.sequences_failed;
+    out.posts.push_back(sequence_failed(message, replayed.failure()));
+    return;
+  }
+  by_key_.emplace(s.key, &s);
+  at.waiting.push_back(std::move(fresh));
+  ++counters_.waiting;
+  if (replayed->finished) finish(s, *replayed, now, out);
+}
+
+std::optional<error> inference_core::check_start(const proto::StartSequence& start) const {
+  const std::uint64_t meant_for = start.fence().worker_incarnation();
+  if (settings_.incarnation != 0 && meant_for != 0 && meant_for != settings_.incarnation)
+    return error{error_code::unavailable,
+                 "the attempt is meant for incarnation " + std::to_string(meant_for) +
+                     " of this node, which is now " + std::to_string(settings_.incarnation),
+                 {}};
+  const auto found = slots_.find(start.model_digest());
+  if (found == slots_.end() || !found->second.facts)
+    return error{error_code::unavailable,
+                 "the model " + start.model_digest() + " is not loaded on this node",
+                 "load it first"};
+  if (counters_.waiting >= settings_.sequences_waiting_max)
+    return error{error_code::resource_exhausted,
+                 std::to_string(counters_.waiting) + " sequences wait already on this node",
+                 "try again later, or raise sequences_waiting_max"};
+  return check_job(start, found->second.facts->description, settings_);
+}
+
+void inference_core::grant(const proto::Envelope& message, time_point_us now) {
+  const proto::GrantSequenceCredit& wish = message.grant_sequence_credit();
+  const std::string key = sequence_key(message.sender().node(), wish.job_id());
+  if (fenced(key, wish.fence())) return;
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end() || order_of(found->second->fence) != order_of(wish.fence())) return;
+  found->second->credit += wish.tokens();
+  found->second->no_credit_since = now;
+}
+
+void inference_core::stop(const proto::Envelope& message, time_point_us now, effects& out) {
+  const proto::StopSequence& wish = message.stop_sequence();
+  const std::string key = sequence_key(message.sender().node(), wish.job_id());
+  if (fenced(key, wish.fence())) return;
+  fences_.see(key, order_of(wish.fence()));
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return;
+  finish(*found->second, found->second->end(proto::CANCELLED_BY_CLIENT), now, out);
+}
+
+inference_core::effects inference_core::lose_node(const std::string& node, time_point_us) {
+  std::vector<sequence*> lost;
+  for (const auto& [key, s] : by_key_)
+    if (s->gateway_node == node) lost.push_back(s);
+  for (sequence* s : lost) remove(*s);
+  return {};
+}
+
+inference_core::effects inference_core::tick(time_point_us now) {
+  effects out;
+  fail_where(
+      {error_code::deadline_exceeded, "the job's deadline passed on the worker", {}},
+      [&](const sequence& s) { return s.expires && *s.expires <= now; }, out);
+  const auto credit_wait = settings_.credit_wait;
+  fail_where(
+      {error_code::deadline_exceeded,
+       "the receiver granted no credit for " + std::to_string(credit_wait.count()) + " ms",
+       {}},
+      [&](const sequence& s) { return s.credit == 0 && now - s.no_credit_since >= credit_wait; },
+      out);
+  return out;
+}
+
+void inference_core::finish(sequence& s, const sequence::outcome& how, time_point_us now,
+                            effects& out) {
+  out.posts.push_back(sequence_finished(s, how, slots_.at(s.digest).facts->description, now));
+  ++counters_.sequences_finished;
+  remove(s);
+}
+
+void inference_core::fail(sequence& s, const error& why, effects& out) {
+  out.posts.push_back(sequence_failed(s, why));
+  ++counters_.sequences_failed;
+  remove(s);
+}
+
+template <class Choose>
+void inference_core::fail_where(const error& why, Choose&& choose, effects& out) {
+  std::vector<sequence*> chosen;
+  for (const auto& [key, s] : by_key_)
+    if (choose(*s)) chosen.push_back(s);
+  std::sort(chosen.begin(), chosen.end(),
+            [](const sequence* a, const sequence* b) { return a->key < b->key; });
+  for (sequence* s : chosen) fail(*s, why, out);
+}
+
+void inference_core::remove(sequence& s) {
+  slot& at = slots_.at(s.digest);
+  at.pool.give_back(std::move(s.blocks));
+  by_key_.erase(s.key);
+  const auto same = [&](const std::unique_ptr<sequence>& other) { return other.get() == &s; };
+  if (const auto w = std::find_if(at.waiting.begin(), at.waiting.end(), same);
+      w != at.waiting.end()) {
+    at.waiting.erase(w);
+    --counters_.waiting;
+    return;
+  }
+  const auto r = std::find_if(at.running.begin(), at.running.end(), same);
+  if (r == at.running.end()) return;
+  at.running.erase(r);
+  --counters_.running;
+}
+
+std::map<std::string, std::uint32_t> inference_core::sequences_by_digest() const {
+  std::map<std::string, std::uint32_t> all;
+  for (const auto& [digest, at] : slots_)
+    all[digest] = static_cast<std::uint32_t>(at.waiting.size() + at.running.size());
+  return all;
+}
+
+std::pair<std::uint32_t, std::uint32_t> inference_core::blocks_of(const std::string& digest) const {
+  const auto found = slots_.find(digest);
+  if (found == slots_.end()) return {0, 0};
+  return {found->second.pool.free_count(), found->second.pool.total()};
+}
+
+}  // namespace troupe

@@ -1,0 +1,84 @@
+// One attempt at one job inside the inference core: its tokens, its place in the KV store, its
+// text, its credit.
+//
+// Everything that it sends (ids, text, log-probabilities, finish reason) is a pure function of the
+// StartSequence message and the model. The end token is not part of the answer: it is neither sent
+// nor counted. The token that completes a stop text is sent; its text is cut before the stop.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/core.hpp"
+#include "actors/inference/fence_table.hpp"
+#include "actors/inference/stop_text.hpp"
+#include "actors/running_hash.hpp"
+#include "kernels/sampler/sampler.hpp"
+#include "kernels/tokenizer/tokenizer.hpp"
+
+namespace troupe {
+
+class sequence {
+ public:
+  // What came of one more token (or of the forced ones).
+  struct outcome {
+    bool sends = false;  // the token is part of the answer
+    std::string text;    // with it
+    std::optional<proto::FinishReason> finished;
+    std::string text_tail;  // with the end
+  };
+
+  // `start` was checked. tokens_max is what remains of the job's tokens_max inside the context.
+  sequence(const proto::Envelope& envelope, const proto::StartSequence& start,
+           kernels::sampling_parameters sampling, std::uint32_t tokens_max,
+           std::shared_ptr<const kernels::tokenizer> words, time_point_us now);
+
+  // Replays the forced tokens through text and stops. finished is set where they already end the
+  // answer; an error where they go on past an end.
+  result<outcome> replay_forced();
+  // The next token of the answer, as sampled.
+  outcome accept(kernels::token_id id);
+  // The end without a further token.
+  outcome end(proto::FinishReason reason);
+
+  std::span<const kernels::token_id> prompt() const { return {tokens.data(), prompt_size}; }
+  std::span<const kernels::token_id> answer() const {
+    return std::span{tokens}.subspan(prompt_size);
+  }
+  std::uint32_t answer_size() const {
+    return static_cast<std::uint32_t>(tokens.size()) - prompt_size;
+  }
+  std::uint64_t tokens_total_max() const { return std::uint64_t{prompt_size} + tokens_max; }
+  std::uint32_t tokens_left() const { return static_cast<std::uint32_t>(tokens.size()) - computed; }
+
+  proto::Envelope reply;  // addressed, without payload
+  std::string key;        // gateway and job id
+  std::string job_id, digest, gateway_node;
+  proto::Fence fence;
+  std::vector<kernels::token_id> tokens;  // prompt, then answer
+  std::uint32_t prompt_size = 0;
+  std::uint32_t computed = 0;  // tokens whose KV is in the blocks
+  std::vector<kernels::block_id> blocks;
+  kernels::sampling_parameters sampling;
+  std::uint32_t tokens_max = 0;
+  std::uint64_t credit = 0;
+  std::uint64_t running_hash = running_hash_start;
+  time_point_us arrived{}, admitted{}, first_token{}, no_credit_since{};
+  std::optional<time_point_us> expires;
+  bool sampled_once = false;
+
+ private:
+  outcome take(kernels::token_id id);
+  std::shared_ptr<const kernels::tokenizer> words_;
+  kernels::text_stream text_;
+  stop_text stops_;
+  bool ignore_end_;
+};
+
+// The gateway's node and the job: fences of two gateways are not comparable, so they do not meet.
+std::string sequence_key(const std::string& gateway_node, const std::string& job_id);
+
+}  // namespace troupe

@@ -1,0 +1,26 @@
+// The messages of the inference conversation, filled in; and the checks of a StartSequence against
+// an engine. Pure.
+#pragma once
+
+#include <optional>
+
+#include "actors/core.hpp"
+#include "actors/inference/inference_core.hpp"
+
+namespace troupe {
+
+envelope_ptr refused(const proto::Envelope& request, const error& why);
+envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& facts);
+envelope_ptr sequence_failed(const proto::Envelope& start, const error& why);
+envelope_ptr sequence_failed(const sequence& s, const error& why);
+envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
+                               const kernels::engine_description& engine, time_point_us now);
+
+kernels::sampling_parameters parameters_of(const proto::SamplingParameters& sampling);
+
+// Refuses what the engine cannot serve exactly, with the numbers that were found and allowed.
+std::optional<error> check_job(const proto::StartSequence& start,
+                               const kernels::engine_description& engine,
+                               const inference_settings& settings);
+
+}  // namespace troupe
