@@ -1,0 +1,129 @@
+#include "cluster/client/job_reading.hpp"
+
+#include <utility>
+
+#include "actors/running_hash.hpp"
+#include "cluster/client/uuid.hpp"
+
+namespace troupe::client {
+namespace {
+
+finish_reason reason_of(proto::FinishReason reason) {
+  switch (reason) {
+    case proto::END_OF_TEXT:
+      return finish_reason::end_of_text;
+    case proto::STOP_TEXT:
+      return finish_reason::stop_text;
+    case proto::LENGTH:
+      return finish_reason::length;
+    case proto::CANCELLED_BY_CLIENT:
+      return finish_reason::cancelled;
+    default:
+      return finish_reason::failed;
+  }
+}
+
+answer_source source_of(proto::AnswerSource source) {
+  switch (source) {
+    case proto::LOCAL_CACHE:
+      return answer_source::local_cache;
+    case proto::SHARED_CACHE:
+      return answer_source::shared_cache;
+    default:
+      return answer_source::computed;
+  }
+}
+
+}  // namespace
+
+error error_of(const proto::Error& e) {
+  return {static_cast<error_code>(e.code()), e.message(), e.mend()};
+}
+
+void job_reading::take(const proto::JobAccepted& accepted) {
+  if (ended_) return;
+  if (!accepted_) hash_ = running_hash_start;
+  accepted_ = true;
+  report_.job_id = uuid_text(accepted.job_id());
+  report_.model_name = accepted.model_name();
+  report_.model_digest = accepted.model_digest();
+  report_.prompt_tokens = accepted.prompt_tokens();
+  report_.seed = accepted.sampling().seed();
+}
+
+void job_reading::take(const proto::JobTokens& frame) {
+  if (ended_) return;
+  if (!accepted_ || frame.ids().empty() || frame.first_index() != next_index_)
+    return fail({error_code::data_corrupt,
+                 "the gateway sent tokens from index " + std::to_string(frame.first_index()) +
+                     " where " + std::to_string(next_index_) + " was due",
+                 "submit the job again"});
+  const std::uint64_t hash = running_hash_of(frame.ids(), hash_);
+  if (hash != frame.running_hash())
+    return fail({error_code::data_corrupt,
+                 "the running hash does not hold after token " +
+                     std::to_string(frame.first_index() + frame.ids_size() - 1),
+                 "submit the job again"});
+  hash_ = hash;
+  const bool scored = frame.log_probabilities_size() == frame.ids_size();
+  for (int i = 0; i < frame.ids_size(); ++i) {
+    token t;
+    t.id = frame.ids(i);
+    t.index = next_index_++;
+    if (i + 1 == frame.ids_size()) t.text = frame.text();
+    if (scored) t.log_probability = frame.log_probabilities(i);
+    tokens_.push_back(std::move(t));
+  }
+}
+
+void job_reading::take(const proto::JobFinished& finished) {
+  if (ended_) return;
+  const proto::Provenance& origin = finished.provenance();
+  report_.reason = reason_of(finished.reason());
+  report_.job_id = uuid_text(finished.job_id());
+  report_.prompt_tokens = finished.prompt_tokens();
+  report_.answer_tokens = finished.answer_tokens();
+  report_.text_tail = finished.text_tail();
+  report_.gateway_node = origin.gateway_node();
+  report_.worker_node = origin.worker_node();
+  report_.engine = origin.engine();
+  report_.numerics_class = origin.numerics_class();
+  report_.variant = origin.variant();
+  report_.source = source_of(origin.source());
+  report_.attempts = origin.attempts();
+  report_.queue_us = origin.queue_us();
+  report_.prefill_us = origin.prefill_us();
+  report_.decode_us = origin.decode_us();
+  report_.first_token_us = origin.first_token_us();
+  report_.total_us = origin.total_us();
+  if (finished.reason() == proto::FAILED) return fail(error_of(finished.error()));
+  const bool whole = report_.reason != finish_reason::cancelled;
+  if (whole && (finished.answer_tokens() != next_index_ || finished.running_hash() != hash_))
+    return fail({error_code::data_corrupt,
+                 "the answer ended after " + std::to_string(finished.answer_tokens()) +
+                     " tokens, " + std::to_string(next_index_) + " came",
+                 "submit the job again"});
+  ended_ = true;
+}
+
+void job_reading::fail(error why) {
+  if (ended_) return;
+  ended_ = true;
+  report_.reason = finish_reason::failed;
+  report_.failure = why;
+  failure_ = std::move(why);
+}
+
+token job_reading::pop() {
+  token out = std::move(tokens_.front());
+  tokens_.pop_front();
+  ++read_since_grant_;
+  return out;
+}
+
+std::uint32_t job_reading::credit_due() {
+  if (ended_ || read_since_grant_ < (window_ + 1) / 2) return 0;
+  return std::exchange(read_since_grant_, 0);
+}
+
+}  // namespace troupe::client

@@ -1,0 +1,120 @@
+#include "cluster/gateway/answer_stream.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "actors/running_hash.hpp"
+
+namespace troupe::cluster {
+
+std::uint64_t answer_stream::hash_at(std::uint32_t tokens) const {
+  assert(tokens <= size());
+  return tokens == 0 ? running_hash_start : hashes_[tokens - 1];
+}
+
+answer_stream::taken answer_stream::take(const proto::SequenceTokens& frame,
+                                         std::uint32_t tokens_max) {
+  const auto count = static_cast<std::uint64_t>(frame.ids_size());
+  const std::uint64_t end = frame.first_index() + count;
+  const auto scores = static_cast<std::uint64_t>(frame.log_probabilities_size());
+  if (count == 0 || end > tokens_max || (scores != 0 && scores != count)) return taken::contradicts;
+  if (frame.first_index() < size()) {
+    if (end > size()) return taken::contradicts;
+    const bool equal =
+        std::equal(frame.ids().begin(), frame.ids().end(), ids_.begin() + frame.first_index()) &&
+        frame.running_hash() == hash_at(static_cast<std::uint32_t>(end));
+    return equal ? taken::repeated : taken::contradicts;
+  }
+  if (frame.first_index() > size()) {
+    if (early_.size() >= early_frames_max && !early_.contains(frame.first_index()))
+      return taken::overflow;
+    early_.emplace(frame.first_index(), frame);
+    return taken::early;
+  }
+  if (!append(frame)) return taken::contradicts;
+  while (!early_.empty() && early_.begin()->first <= size()) {
+    const proto::SequenceTokens next = std::move(early_.begin()->second);
+    early_.erase(early_.begin());
+    if (next.first_index() == size()) {
+      if (!append(next)) return taken::contradicts;
+    } else if (take(next, tokens_max) == taken::contradicts) {
+      return taken::contradicts;
+    }
+  }
+  return taken::advanced;
+}
+
+bool answer_stream::append(const proto::SequenceTokens& frame) {
+  std::uint64_t hash = hash_at(size());
+  std::vector<std::uint64_t> hashes;
+  for (const std::int32_t id : frame.ids()) {
+    hash = running_hash_next(hash, id);
+    hashes.push_back(hash);
+  }
+  if (hash != frame.running_hash()) return false;
+  if (text_.size() + frame.text().size() > UINT32_MAX) return false;
+  // One text for several tokens: it counts to the last of them.
+  const auto before = static_cast<std::uint32_t>(text_.size());
+  text_ends_.insert(text_ends_.end(), frame.ids_size() - 1, before);
+  text_ += frame.text();
+  text_ends_.push_back(static_cast<std::uint32_t>(text_.size()));
+  if (frame.log_probabilities_size() > 0) {
+    log_probabilities_.resize(ids_.size(), 0.0f);
+    log_probabilities_.insert(log_probabilities_.end(), frame.log_probabilities().begin(),
+                              frame.log_probabilities().end());
+  } else if (!log_probabilities_.empty()) {
+    log_probabilities_.resize(ids_.size() + frame.ids_size(), 0.0f);
+  }
+  ids_.insert(ids_.end(), frame.ids().begin(), frame.ids().end());
+  hashes_.insert(hashes_.end(), hashes.begin(), hashes.end());
+  return true;
+}
+
+bool answer_stream::take_whole(const proto::CachedAnswer& answer, std::uint32_t tokens_max) {
+  const int count = answer.ids_size();
+  const int scores = answer.log_probabilities_size();
+  if (size() != 0 || has_gap() || static_cast<std::uint64_t>(count) > tokens_max) return false;
+  if (scores != 0 && scores != count) return false;
+  if (answer.text_ends_size() != count) return false;
+  std::uint32_t end = 0;
+  for (const std::uint32_t at : answer.text_ends()) {
+    if (at < end || at > answer.text().size()) return false;
+    end = at;
+  }
+  std::vector<std::uint64_t> hashes;
+  std::uint64_t hash = running_hash_start;
+  for (const std::int32_t id : answer.ids()) hashes.push_back(hash = running_hash_next(hash, id));
+  if (hash != answer.running_hash()) return false;
+  ids_.assign(answer.ids().begin(), answer.ids().end());
+  hashes_ = std::move(hashes);
+  text_ends_.assign(answer.text_ends().begin(), answer.text_ends().end());
+  text_ = answer.text().substr(0, end);
+  log_probabilities_.assign(answer.log_probabilities().begin(), answer.log_probabilities().end());
+  return true;
+}
+
+proto::JobTokens answer_stream::cut(std::uint32_t first, std::uint32_t count) const {
+  assert(count > 0 && first <= size() && count <= size() - first);
+  proto::JobTokens out;
+  out.set_first_index(first);
+  out.mutable_ids()->Add(ids_.begin() + first, ids_.begin() + first + count);
+  const std::uint32_t from = first == 0 ? 0 : text_ends_[first - 1];
+  out.set_text(text_.substr(from, text_ends_[first + count - 1] - from));
+  if (!log_probabilities_.empty())
+    out.mutable_log_probabilities()->Add(log_probabilities_.begin() + first,
+                                         log_probabilities_.begin() + first + count);
+  out.set_running_hash(hash_at(first + count));
+  return out;
+}
+
+proto::CachedAnswer answer_stream::whole() const {
+  proto::CachedAnswer out;
+  out.mutable_ids()->Add(ids_.begin(), ids_.end());
+  out.set_text(text_);
+  out.mutable_text_ends()->Add(text_ends_.begin(), text_ends_.end());
+  out.mutable_log_probabilities()->Add(log_probabilities_.begin(), log_probabilities_.end());
+  out.set_running_hash(hash_at(size()));
+  return out;
+}
+
+}  // namespace troupe::cluster

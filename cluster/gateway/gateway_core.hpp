@@ -1,0 +1,180 @@
+// The gateway: takes jobs, pins them, has them computed by some node, and gives each client its
+// tokens once, in order.
+//
+// Invariants: a client gets each index once, contiguous from where it asked, never more than its
+// credit; a delivered token never changes; a job ends once; every request that waits has a deadline
+// (request_table); the number of jobs, of kept answers and of early frames is bounded. A job that
+// lost its worker is started elsewhere with the tokens it holds forced. Threading: none; a pure
+// core (actors/core.hpp). Its grammar is in proto/job.proto, its phases in job_record.hpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/core.hpp"
+#include "cluster/gateway/job_checks.hpp"
+#include "cluster/gateway/job_record.hpp"
+#include "cluster/gateway/routing.hpp"
+#include "cluster/membership/membership_core.hpp"
+
+namespace troupe::cluster {
+
+using std::chrono::milliseconds;
+
+struct gateway_settings {
+  std::string node;
+  std::uint64_t epoch = 0;      // the node's incarnation; the high part of every fence
+  std::uint64_t seed_salt = 0;  // for jobs that bring no seed: random at each start
+  job_bounds bounds;
+  std::uint32_t jobs_max = 1024;
+  std::uint32_t finished_jobs_kept = 1024;
+  milliseconds finished_kept_for{300'000};
+  std::uint64_t kept_bytes_max = 64u << 20;
+  std::uint32_t default_credit = 256;
+  std::uint32_t frame_tokens_max = 64;  // of one JobTokens
+  std::uint32_t attempts_max = 3;
+  std::uint32_t status_reads_max = 64;
+  milliseconds job_deadline{600'000};
+  milliseconds prepare_wait{10'000};    // PreparePrompt
+  milliseconds look_up_wait{1'000};     // LookUpAnswer; then it counts as missing
+  milliseconds load_wait{600'000};      // LoadModel
+  milliseconds status_wait{1'500};      // ReadStatus; then the node is shown as not answering
+  milliseconds gap_wait{500};           // early frames; then the attempt is started again
+  milliseconds worker_wait{5'000};      // for a node that can compute
+  milliseconds progress_wait{300'000};  // a running attempt that may send and sends nothing
+};
+
+// What one event leads to: envelopes to post, and log lines (key=value, one for each event worth
+// telling).
+struct gateway_effects {
+  std::vector<envelope_ptr> messages;
+  std::vector<std::string> log;
+};
+
+struct gateway_counters {
+  std::uint64_t accepted = 0;
+  std::uint64_t finished = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t running = 0;
+  std::uint64_t attempts_restarted = 0;
+  std::uint64_t frames_fenced = 0;         // of an older attempt or an ended job
+  std::uint64_t frames_repeated = 0;       // held already, and equal
+  std::uint64_t frames_contradicting = 0;  // the attempt was given up
+  std::uint64_t unexpected = 0;            // messages that nobody waits for
+};
+
+class gateway_core {
+ public:
+  explicit gateway_core(gateway_settings settings);
+
+  gateway_effects receive(const proto::Envelope& message, time_point_us now);
+  gateway_effects view_changed(cluster_view_ptr view, time_point_us now);
+  // A node, or a client's session, is down.
+  gateway_effects node_lost(const std::string& node, time_point_us now);
+  // An actor started afresh: it has forgotten what it was asked.
+  gateway_effects actor_restarted(const std::string& node, const std::string& actor,
+                                  time_point_us now);
+  gateway_effects tick(time_point_us now);
+  // No new jobs from now on; with end_running, those that run fail as UNAVAILABLE.
+  gateway_effects stop_accepting(bool end_running, time_point_us now);
+
+  const gateway_counters& counters() const { return counters_; }
+  std::size_t waiting_requests() const { return requests_.size(); }
+  std::size_t known_jobs() const { return jobs_.size(); }
+
+ private:
+  enum class request_kind { prepare, look_up, load, start, status };
+  struct request {
+    request_kind kind = request_kind::prepare;
+    std::string job;  // or empty: a reading of the cluster's status
+    std::uint64_t status_read = 0;
+    std::string node;
+    std::string actor;
+    time_point_us deadline_at{};
+  };
+  struct status_read {
+    proto::Envelope asked;
+    std::map<std::string, proto::NodeStatus> nodes;
+    std::set<std::string> waiting;
+  };
+  struct step {  // one event's context
+    time_point_us now;
+    gateway_effects out;
+  };
+
+  // gateway_submission.cpp: the client's side.
+  void submit(const proto::Envelope& message, step& s);
+  void attach(job_record& job, const proto::Envelope& message, step& s);
+  void grant(const proto::Envelope& message, step& s);
+  void cancel(const proto::Envelope& message, step& s);
+  void refuse_submission(const proto::Envelope& message, const error& why, step& s);
+  void refuse_job(job_record& job, const proto::Error& why, step& s);
+  void accept(job_record& job, const proto::PromptPrepared& prepared, step& s);
+  void pump(job_record& job, step& s);
+  void take_credit(job_record& job, const proto::SubmitJob& asked);
+
+  // gateway_attempts.cpp: the workers' side.
+  void prepare(job_record& job, step& s);
+  void dispatch(job_record& job, step& s);
+  void proceed(job_record& job, step& s);
+  void look_up(job_record& job, step& s);
+  void load(job_record& job, step& s);
+  void start(job_record& job, step& s);
+  void stop_sequence(job_record& job, step& s);
+  void attempt_failed(job_record& job, const proto::Error& why, step& s);
+  void take_tokens(const proto::Envelope& message, step& s);
+  void take_finished(const proto::Envelope& message, step& s);
+  void take_failed(const proto::Envelope& message, step& s);
+  void conclude(job_record& job, step& s);
+  void raise_worker_credit(job_record& job, step& s);
+  job_record* fenced_job(const proto::Envelope& message, const std::string& job_id,
+                         const proto::Fence& fence);
+
+  // gateway_endings.cpp: how jobs end and are forgotten.
+  void finish_computed(job_record& job, const proto::SequenceFinished& ending, step& s);
+  void finish_cached(job_record& job, const proto::AnswerFound& found, step& s);
+  void finish_early(job_record& job, proto::FinishReason reason, const proto::Error& why, step& s);
+  void seal(job_record& job, proto::JobFinished finished, step& s);
+  void forget_old(step& s);
+  void forget(const std::string& id);
+
+  // gateway_core.cpp: requests and their replies; the cluster's status.
+  void reply_arrived(const proto::Envelope& message, step& s);
+  void request_failed(request gone, const proto::Error& why, step& s);
+  void read_cluster(const proto::Envelope& message, step& s);
+  void status_part(std::uint64_t id, const std::string& node, const proto::NodeStatus* status,
+                   step& s);
+  void check_times(job_record& job, step& s);
+  void fail_requests_to(const std::string& node, const std::string& actor, const char* why,
+                        step& s);
+
+  proto::Envelope to_node(const job_record& job, const std::string& node, const char* actor,
+                          step& s) const;
+  proto::Envelope to_client(const job_record& job) const;
+  // Posts a request that is answered or fails by its deadline.
+  void ask(job_record& job, request_kind kind, proto::Envelope message, milliseconds wait, step& s);
+  void drop_request(job_record& job);
+  void post(proto::Envelope message, step& s) const;
+  job_record* find(const std::string& id);
+  std::uint32_t sequences_at(const std::string& node) const;
+
+  gateway_settings settings_;
+  gateway_counters counters_;
+  cluster_view_ptr view_;
+  std::map<std::string, job_record> jobs_;
+  std::map<std::uint64_t, request> requests_;
+  std::map<std::uint64_t, status_read> status_reads_;
+  std::uint64_t next_correlation_ = 1;
+  bool stopping_ = false;
+};
+
+proto::Error wire_error(const error& e);
+proto::Error wire_error(proto::Error::Code code, std::string message, std::string mend = {});
+
+}  // namespace troupe::cluster

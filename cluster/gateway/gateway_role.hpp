@@ -1,0 +1,40 @@
+// The gateway as an actor's role: feeds the core and posts what it decides.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "actors/shell/role_actor.hpp"
+#include "cluster/gateway/gateway_core.hpp"
+
+namespace troupe::cluster {
+
+// News of the cluster, from the node actor.
+struct cluster_changed : role_event {
+  explicit cluster_changed(cluster_view_ptr v) : view(std::move(v)) {}
+  cluster_view_ptr view;
+};
+
+// An actor of another process or of this one was started afresh.
+struct actor_forgot : role_event {
+  actor_forgot(std::string n, std::string a) : node(std::move(n)), actor(std::move(a)) {}
+  std::string node, actor;
+};
+
+// The node is asked to stop: no new jobs; with `now`, the running ones end as well.
+struct stop_accepting : role_event {
+  explicit stop_accepting(bool end_all) : end_running(end_all) {}
+  bool end_running;
+};
+
+// What the gateway shows of itself. Any thread reads; the gateway writes.
+struct gateway_gauge {
+  std::atomic<std::uint64_t> accepted{0}, refused{0}, running{0}, frames_fenced{0};
+};
+
+role_handle spawn_gateway(caf::actor_system& system, const gateway_settings& settings,
+                          post_office& office, std::shared_ptr<actor_gauge> gauge,
+                          std::shared_ptr<gateway_gauge> shown);
+
+}  // namespace troupe::cluster

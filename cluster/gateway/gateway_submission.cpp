@@ -1,0 +1,246 @@
+// The client's side of the gateway: submissions, credit, cancellation, and the tokens that leave.
+#include <algorithm>
+
+#include "cluster/gateway/gateway_core.hpp"
+
+namespace troupe::cluster {
+namespace {
+
+// A seed for a job that brought none: a function of the gateway's salt and the job's id
+// (splitmix64's finaliser).
+std::uint64_t drawn_seed(std::uint64_t salt, const std::string& job_id) {
+  std::uint64_t x = salt;
+  for (const char c : job_id) {
+    x = (x ^ static_cast<unsigned char>(c)) + 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    x ^= x >> 31;
+  }
+  return x;
+}
+
+}  // namespace
+
+void gateway_core::refuse_submission(const proto::Envelope& message, const error& why, step& s) {
+  ++counters_.refused;
+  const std::string id = shown_id(message.submit_job().job_id());
+  s.out.log.push_back("job_refused job=" + id + " code=" + std::string(name_of(why.code)) +
+                      " reason=\"" + why.message + "\"");
+  s.out.messages.push_back(
+      refuse(message, static_cast<proto::Error::Code>(why.code), why.message, why.mend));
+}
+
+void gateway_core::submit(const proto::Envelope& message, step& s) {
+  const proto::SubmitJob& asked = message.submit_job();
+  if (status fine = check_submission(asked, settings_.bounds); !fine)
+    return refuse_submission(message, fine.failure(), s);
+  if (job_record* known = find(asked.job_id())) return attach(*known, message, s);
+  if (stopping_)
+    return refuse_submission(
+        message,
+        {error_code::unavailable, "node " + settings_.node + " stops", "submit at another node"},
+        s);
+  if (counters_.running >= settings_.jobs_max)
+    return refuse_submission(message,
+                             {error_code::resource_exhausted,
+                              std::to_string(counters_.running) + " jobs run at " + settings_.node,
+                              "try again later, or raise gateway.jobs_max"},
+                             s);
+  const proto::SamplingParameters& sampling = asked.job().sampling();
+  if (asked.from_index() > 0 && sampling.temperature() > 0 && !sampling.has_seed())
+    return refuse_submission(message,
+                             {error_code::invalid_argument,
+                              "a stream cannot be resumed at token " +
+                                  std::to_string(asked.from_index()) + " without the job's seed",
+                              "give the seed that JobAccepted reported"},
+                             s);
+  result<std::string> digest = resolve_model(*view_, asked.job().model());
+  if (!digest) return refuse_submission(message, digest.failure(), s);
+
+  job_record& job = jobs_[asked.job_id()];
+  ++counters_.running;
+  job.id = asked.job_id();
+  job.fingerprint = fingerprint_of(asked.job());
+  job.asked = asked;
+  job.trace = message.trace();
+  job.client = message.sender();
+  job.correlation = message.correlation();
+  job.digest = *digest;
+  const auto limit = std::chrono::duration_cast<time_point_us>(settings_.job_deadline);
+  const time_point_us wished = milliseconds(message.deadline_ms());
+  job.deadline_at = s.now + (message.deadline_ms() == 0 ? limit : std::min(limit, wished));
+  take_credit(job, asked);
+  prepare(job, s);
+}
+
+void gateway_core::take_credit(job_record& job, const proto::SubmitJob& asked) {
+  const std::uint32_t credit =
+      asked.credit_tokens() == 0 ? settings_.default_credit : asked.credit_tokens();
+  job.sent = asked.from_index();
+  job.sent_limit = std::uint64_t{job.sent} + credit;
+}
+
+void gateway_core::attach(job_record& job, const proto::Envelope& message, step& s) {
+  const proto::SubmitJob& asked = message.submit_job();
+  if (fingerprint_of(asked.job()) != job.fingerprint)
+    return refuse_submission(
+        message,
+        {error_code::already_exists, "job " + shown_id(job.id) + " exists with another content",
+         "make a new id for a new job"},
+        s);
+  if (job.finished && asked.from_index() > job.answer.size())
+    return refuse_submission(
+        message,
+        {error_code::invalid_argument,
+         "the stream is asked from token " + std::to_string(asked.from_index()) +
+             ", the answer has " + std::to_string(job.answer.size()),
+         "ask from a lower one"},
+        s);
+  const bool other_session = message.sender().node() != job.client.node();
+  if (other_session && !job.client.node().empty() && !job.finished_sent) {
+    proto::Envelope farewell = to_client(job);
+    farewell.set_correlation(job.correlation);
+    *farewell.mutable_error() = wire_error(
+        proto::Error::CANCELLED, "another client took over the stream of job " + shown_id(job.id));
+    post(std::move(farewell), s);
+  }
+  job.client = message.sender();
+  job.correlation = message.correlation();
+  job.finished_sent = false;
+  take_credit(job, asked);
+  if (!job.accepted) return;  // JobAccepted is on its way
+  proto::Envelope answer = to_client(job);
+  answer.set_correlation(job.correlation);
+  *answer.mutable_job_accepted() = job.pinned;
+  answer.mutable_job_accepted()->set_attached(true);
+  post(std::move(answer), s);
+  raise_worker_credit(job, s);
+  pump(job, s);
+}
+
+void gateway_core::grant(const proto::Envelope& message, step& s) {
+  const proto::GrantJobCredit& more = message.grant_job_credit();
+  job_record* job = find(more.job_id());
+  if (!job) {
+    s.out.messages.push_back(refuse(message, proto::Error::NOT_FOUND,
+                                    "no job " + shown_id(more.job_id()) + " at this gateway"));
+    return;
+  }
+  if (message.sender().node() != job->client.node()) return;  // the stream has another reader
+  job->sent_limit += more.tokens();
+  raise_worker_credit(*job, s);
+  pump(*job, s);
+}
+
+void gateway_core::cancel(const proto::Envelope& message, step& s) {
+  const std::string& id = message.cancel_job().job_id();
+  job_record* job = find(id);
+  if (!job) {
+    s.out.messages.push_back(
+        refuse(message, proto::Error::NOT_FOUND, "no job " + shown_id(id) + " at this gateway"));
+    return;
+  }
+  if (!job->accepted) {
+    refuse_job(*job, wire_error(proto::Error::CANCELLED, "the job was cancelled"), s);
+  } else if (!job->finished) {
+    finish_early(*job, proto::CANCELLED_BY_CLIENT, {}, s);
+  } else if (!job->finished_sent) {  // computed, but the client wants no more of it
+    job->sent = job->answer.size();
+    pump(*job, s);
+  }
+  if (message.correlation() == 0) return;
+  proto::Envelope answer = reply_to(message);
+  job = find(id);
+  proto::JobFinished& finished = *answer.mutable_job_finished();
+  if (job && job->finished) {
+    finished = *job->finished;
+  } else {
+    finished.set_job_id(id);
+    finished.set_reason(proto::CANCELLED_BY_CLIENT);
+  }
+  post(std::move(answer), s);
+}
+
+// Ends a job that was not accepted: its submission is answered by an Error, and the id is free
+// again.
+void gateway_core::refuse_job(job_record& job, const proto::Error& why, step& s) {
+  ++counters_.refused;
+  s.out.log.push_back("job_refused job=" + shown_id(job.id) +
+                      " code=" + std::string(name_of(static_cast<error_code>(why.code()))) +
+                      " reason=\"" + why.message() + "\"");
+  if (!job.client.node().empty()) {
+    proto::Envelope answer = to_client(job);
+    answer.set_correlation(job.correlation);
+    *answer.mutable_error() = why;
+    post(std::move(answer), s);
+  }
+  forget(job.id);
+}
+
+void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared, step& s) {
+  if (job.asked.job().has_token_ids())
+    job.prompt_ids = job.asked.job().token_ids().ids();
+  else
+    job.prompt_ids = prepared.ids();
+  if (prepared.model_digest() != job.digest)
+    return refuse_job(
+        job,
+        wire_error(proto::Error::UNAVAILABLE,
+                   "the file of model " + job.asked.job().model() + " has changed", "submit again"),
+        s);
+  if (status fine = check_prompt_tokens(job.prompt_ids, prepared.context_tokens(),
+                                        prepared.vocabulary_size());
+      !fine)
+    return refuse_job(job, wire_error(fine.failure()), s);
+  const auto prompt = static_cast<std::uint32_t>(job.prompt_ids.size());
+  proto::JobAccepted& pinned = job.pinned;
+  pinned.set_job_id(job.id);
+  pinned.set_model_name(prepared.model_name());
+  pinned.set_model_digest(job.digest);
+  pinned.set_tokenizer_digest(prepared.tokenizer_digest());
+  *pinned.mutable_sampling() =
+      pinned_sampling(job.asked.job().sampling(), drawn_seed(settings_.seed_salt, job.id));
+  pinned.set_prompt_tokens(prompt);
+  pinned.set_tokens_max(std::min(job.asked.job().tokens_max(), prepared.context_tokens() - prompt));
+  job.accepted = true;
+  job.accepted_at = s.now;
+  ++counters_.accepted;
+  job.asked.mutable_job()->clear_prompt();
+  s.out.log.push_back("job_accepted job=" + shown_id(job.id) + " model=" + pinned.model_name() +
+                      " prompt_tokens=" + std::to_string(prompt) +
+                      " tokens_max=" + std::to_string(pinned.tokens_max()));
+  if (!job.client.node().empty()) {
+    proto::Envelope answer = to_client(job);
+    answer.set_correlation(job.correlation);
+    *answer.mutable_job_accepted() = pinned;
+    post(std::move(answer), s);
+  }
+  dispatch(job, s);
+}
+
+// Sends what the client's credit allows, and the end once everything before it has left.
+void gateway_core::pump(job_record& job, step& s) {
+  if (job.client.node().empty()) return;
+  while (job.sent < job.answer.size() && job.sent < job.sent_limit) {
+    const std::uint64_t end = std::min<std::uint64_t>(
+        {job.answer.size(), job.sent_limit, std::uint64_t{job.sent} + settings_.frame_tokens_max});
+    proto::Envelope frame = to_client(job);
+    proto::JobTokens& tokens = *frame.mutable_job_tokens();
+    tokens = job.answer.cut(job.sent, static_cast<std::uint32_t>(end - job.sent));
+    tokens.set_job_id(job.id);
+    tokens.set_attempt(job.attempt);
+    post(std::move(frame), s);
+    job.sent = static_cast<std::uint32_t>(end);
+    if (!job.first_token_at) job.first_token_at = s.now;
+  }
+  if (!job.finished || job.finished_sent) return;
+  const bool whole = job.finished->reason() != proto::FAILED &&
+                     job.finished->reason() != proto::CANCELLED_BY_CLIENT;
+  if (whole && job.sent < job.answer.size()) return;
+  proto::Envelope end = to_client(job);
+  *end.mutable_job_finished() = *job.finished;
+  post(std::move(end), s);
+  job.finished_sent = true;
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,40 @@
+// What a SubmitJob must be before the gateway takes it, and the pinned form that its parameters
+// get.
+//
+// Every refusal names the value that was found and what is allowed. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "config/outcome.hpp"
+#include "proto/envelope.pb.h"
+
+namespace troupe::cluster {
+
+struct job_bounds {
+  std::uint64_t prompt_bytes_max = 1u << 20;
+  std::uint32_t tokens_max = 65536;  // most that one job may ask for
+  std::uint32_t stop_texts_max = 16;
+  std::uint32_t stop_bytes_max = 256;
+};
+
+status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds);
+
+// The prompt against the model that will answer it. `ids` are the prompt's tokens.
+status check_prompt_tokens(const google::protobuf::RepeatedField<std::int32_t>& ids,
+                           std::uint32_t context_tokens, std::uint32_t vocabulary_size);
+
+// Off-switches in one form each, so that equal meanings have equal cache keys; the seed as given
+// or, where absent, `seed`.
+proto::SamplingParameters pinned_sampling(const proto::SamplingParameters& asked,
+                                          std::uint64_t seed);
+
+// SHA-256 of the specification's deterministic serialisation: what makes two submissions the same
+// job.
+std::string fingerprint_of(const proto::JobSpecification& job);
+
+// "0198c6f2-…" for logs and messages; the hexadecimal bytes where it is no UUID.
+std::string shown_id(const std::string& job_id);
+
+}  // namespace troupe::cluster

@@ -1,0 +1,77 @@
+// One job at its gateway. Its phases, what each waits for, and where it goes from there:
+//
+//  - preparing: PromptPrepared of a model loader. Then looking_up, loading or running; or refused.
+//  - looking_up: AnswerFound, AnswerMissing. Then finished (from a cache), loading or running.
+//  - loading: ModelLoaded. Then looking_up or running; after an Error it is dispatched again.
+//  - waiting_for_node: a node that can compute. Then as dispatched; failed after worker_wait.
+//  - running: SequenceTokens, SequenceFinished. Then finished; after a failure, dispatched again.
+//  - finished: nothing. Kept for a while, then forgotten.
+//
+// In every phase: CancelJob, the deadline and the loss of the client's session end the job;
+// anything that carries another fence than the running attempt's is dropped and counted.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "actors/core.hpp"
+#include "cluster/gateway/answer_stream.hpp"
+
+namespace troupe::cluster {
+
+enum class job_phase { preparing, looking_up, loading, waiting_for_node, running, finished };
+
+struct job_record {
+  // What was asked.
+  std::string id;
+  std::string fingerprint;
+  proto::SubmitJob asked;
+  proto::TraceContext trace;
+  proto::Address client;
+  std::uint64_t correlation = 0;
+  time_point_us deadline_at{};
+
+  // What was pinned.
+  bool accepted = false;
+  std::string digest;
+  proto::JobAccepted pinned;
+  google::protobuf::RepeatedField<std::int32_t> prompt_ids;
+
+  // How it goes.
+  job_phase phase = job_phase::preparing;
+  std::uint64_t request = 0;  // the pending request that this phase waits for
+  bool looked_up = false;
+  bool must_load = false;  // ask the loader even where the view says READY
+  std::string worker;
+  std::uint64_t worker_incarnation = 0;
+  bool worker_ready = false;
+  std::vector<std::string> holders;
+  std::string numerics_class;  // of the attempt; what is delivered was computed in `first_class`
+  std::string first_class;
+  bool class_changed = false;
+  std::uint32_t attempt = 0;  // StartSequence sent so far
+  std::uint32_t failures = 0;
+  std::set<std::string> avoid;
+  proto::Error last_error;
+  std::uint64_t worker_limit =
+      0;  // tokens that the worker may have sent, counted from the answer's start
+  std::optional<proto::SequenceFinished> ending;  // came before the last tokens
+  std::optional<time_point_us> gap_since;
+  time_point_us progress_at{};
+  std::optional<time_point_us> waiting_since;
+  answer_stream answer;
+
+  // Toward the client.
+  std::uint32_t sent = 0;        // next index to send
+  std::uint64_t sent_limit = 0;  // index that its credit ends before
+  std::optional<time_point_us> accepted_at, first_token_at;
+  proto::AnswerSource source = proto::COMPUTED;
+  std::optional<proto::JobFinished> finished;
+  bool finished_sent = false;
+  time_point_us finished_at{};
+};
+
+}  // namespace troupe::cluster

@@ -1,0 +1,126 @@
+#include "cluster/gateway/routing.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace troupe::cluster {
+namespace {
+
+bool means(const proto::ModelDescription& model, std::string_view wanted) {
+  return model.name() == wanted || model.digest() == wanted;
+}
+
+std::string known_names(const cluster_view& view) {
+  constexpr std::size_t shown_max = 16;
+  std::set<std::string> names;
+  for (const member& m : view.members)
+    if (m.up)
+      for (const auto& model : m.models) names.insert(model.name());
+  if (names.empty()) return "no node has a model; put one into a folder of models.directories";
+  std::string out = "known models: ";
+  std::size_t shown = 0;
+  for (const std::string& name : names) {
+    if (shown == shown_max) return out + ", and " + std::to_string(names.size() - shown) + " more";
+    out += (shown++ ? ", " : "") + name;
+  }
+  return out;
+}
+
+error unknown_model(const cluster_view& view, std::string_view wanted) {
+  for (const member& m : view.members)
+    if (!m.up && std::any_of(m.models.begin(), m.models.end(),
+                             [&](const auto& model) { return means(model, wanted); }))
+      return {error_code::unavailable,
+              "model " + std::string(wanted) + " is only on node " + m.name + ", which is down",
+              "start that node, or copy the file to one that is up"};
+  return {error_code::not_found, "no node that is up has a model " + std::string(wanted),
+          known_names(view)};
+}
+
+const proto::ModelDescription* find_model(const member& m, std::string_view digest) {
+  for (const auto& model : m.models)
+    if (model.digest() == digest) return &model;
+  return nullptr;
+}
+
+bool computes(const member& m) {
+  return m.up && !m.draining && m.load.sequences_max > 0;
+}
+
+// Lower is better; nullopt: that node cannot.
+std::optional<int> state_rank(const member& m, const proto::ModelDescription* model) {
+  if (!model) return 3;
+  switch (model->state()) {
+    case proto::READY:
+      return 0;
+    case proto::ON_DISK:
+    case proto::LOADING:
+      return m.self ? 1 : 2;
+    case proto::FETCHING:
+      return 3;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+result<std::string> resolve_model(const cluster_view& view, std::string_view wanted) {
+  std::map<std::string, std::string> nodes_by_digest;
+  std::set<std::string> own;
+  for (const member& m : view.members) {
+    if (!m.up) continue;
+    for (const auto& model : m.models) {
+      if (model.digest() == wanted) return std::string(wanted);
+      if (model.name() != wanted || model.digest().empty()) continue;
+      std::string& nodes = nodes_by_digest[model.digest()];
+      nodes += (nodes.empty() ? "" : ", ") + m.name;
+      if (m.self) own.insert(model.digest());
+    }
+  }
+  if (nodes_by_digest.empty()) return unknown_model(view, wanted);
+  if (nodes_by_digest.size() == 1) return nodes_by_digest.begin()->first;
+  if (own.size() == 1) return *own.begin();
+  std::string found;
+  for (const auto& [digest, nodes] : nodes_by_digest)
+    found += (found.empty() ? "" : "; ") + digest + " on " + nodes;
+  return error{error_code::invalid_argument,
+               "the name " + std::string(wanted) + " means " +
+                   std::to_string(nodes_by_digest.size()) + " different files: " + found,
+               "name the digest instead"};
+}
+
+std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish) {
+  using rank = std::tuple<bool, bool, int, std::uint64_t, bool, std::string>;
+  std::optional<rank> best;
+  std::optional<worker_choice> choice;
+  std::vector<std::string> holders;
+  for (const member& m : view.members)
+    if (const auto* model = find_model(m, wish.digest);
+        m.up && model && model->state() != proto::FETCHING)
+      holders.push_back(m.name);
+  for (const member& m : view.members) {
+    if (!computes(m)) continue;
+    const proto::ModelDescription* model = find_model(m, wish.digest);
+    const auto state = state_rank(m, model);
+    if (!state || (*state == 3 && holders.empty())) continue;
+    const std::uint64_t sequences =
+        std::max<std::uint64_t>(std::uint64_t{m.load.sequences_running} + m.load.sequences_waiting,
+                                wish.own_jobs ? wish.own_jobs(m.name) : 0);
+    const std::string numerics = model ? model->numerics_class() : std::string();
+    const bool other_class =
+        !wish.numerics_class.empty() && !numerics.empty() && numerics != wish.numerics_class;
+    rank r{wish.avoid && wish.avoid->contains(m.name), other_class, *state,
+           sequences * 1000 / m.load.sequences_max,    !m.self,     m.name};
+    if (best && !(r < *best)) continue;
+    best = std::move(r);
+    choice = worker_choice{m.name, m.incarnation, *state == 0, numerics, {}};
+  }
+  if (choice)
+    for (const std::string& name : holders)
+      if (name != choice->node) choice->holders.push_back(name);
+  return choice;
+}
+
+}  // namespace troupe::cluster

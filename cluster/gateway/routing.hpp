@@ -1,0 +1,44 @@
+// Which model a name means, and which node should compute an answer. Pure functions of the
+// cluster's view.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/membership/membership_core.hpp"
+#include "config/outcome.hpp"
+
+namespace troupe::cluster {
+
+// The one digest that a name (or a digest) stands for on the nodes that are up. Two digests under
+// one name: the own node's decides; else refused (invalid_argument). Unknown: not_found with the
+// known names; known only on lost nodes: unavailable.
+result<std::string> resolve_model(const cluster_view& view, std::string_view wanted);
+
+struct worker_wish {
+  std::string digest;
+  std::string numerics_class;                    // preferred, where known; empty: any
+  const std::set<std::string>* avoid = nullptr;  // nodes that failed at this job: last resort
+  std::function<std::uint32_t(const std::string&)>
+      own_jobs;  // sequences that this gateway runs there
+};
+
+struct worker_choice {
+  std::string node;
+  std::uint64_t incarnation = 0;
+  bool ready = false;
+  std::string numerics_class;        // empty while not known
+  std::vector<std::string> holders;  // nodes that have the file, for fetching it
+};
+
+// Best first: not avoided, same numerics class, READY, the file at the own node, the file
+// elsewhere, no file but able to fetch it; then the least loaded, the own node, the name. nullopt:
+// nobody can.
+std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish);
+
+}  // namespace troupe::cluster

@@ -1,0 +1,275 @@
+#include "cluster/link/sockets.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace troupe::link {
+namespace {
+
+constexpr std::int64_t frame_bytes_max =
+    16 << 20;  // above our own bound: what ZeroMQ cuts off cannot be counted
+constexpr int receive_frames_max = 256;
+constexpr int handshake_ms = 5000;
+constexpr int reconnect_ms_min = 50, reconnect_ms_max = 2000;
+constexpr int linger_ms = 100;  // for a goodbye; everything else is drained before
+
+error zmq_failure(const std::string& what, const zmq::error_t& e) {
+  return {error_code::internal, what + ": " + e.what(), ""};
+}
+
+}  // namespace
+
+result<std::string> tcp_address(const std::string& address) {
+  const std::string scheme = "tcp://";
+  std::string rest = address.starts_with(scheme) ? address.substr(scheme.size()) : address;
+  const auto colon = rest.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : rest.substr(colon + 1);
+  const bool digits =
+      !port.empty() && port.size() <= 5 &&
+      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool port_holds = port == "*" || (digits && std::stoul(port) <= 65535);
+  if (colon == 0 || !port_holds || rest.find("//") != std::string::npos)
+    return error{error_code::invalid_argument, "\"" + address + "\" is no address",
+                 "write HOST:PORT or tcp://HOST:PORT"};
+  return scheme + rest;
+}
+
+bool is_loopback(const std::string& address) {
+  const std::string host = address.substr(6, address.rfind(':') - 6);
+  if (host == "localhost" || host == "[::1]") return true;
+  int part[4];
+  char rest;
+  return std::sscanf(host.c_str(), "%d.%d.%d.%d%c", &part[0], &part[1], &part[2], &part[3],
+                     &rest) == 4 &&
+         part[0] == 127;
+}
+
+socket_set::socket_set(std::chrono::milliseconds silence_max) : silence_max_(silence_max) {}
+
+socket_set::~socket_set() = default;
+
+void socket_set::set_options(zmq::socket_t& socket) const {
+  const int silence_ms = static_cast<int>(silence_max_.count());
+  socket.set(zmq::sockopt::linger, linger_ms);
+  socket.set(zmq::sockopt::maxmsgsize, frame_bytes_max);
+  socket.set(zmq::sockopt::sndhwm, 0);  // our credit is the bound
+  socket.set(zmq::sockopt::rcvhwm, receive_frames_max);
+  socket.set(zmq::sockopt::handshake_ivl, handshake_ms);
+  socket.set(zmq::sockopt::heartbeat_ivl, std::max(1, silence_ms));
+  socket.set(zmq::sockopt::heartbeat_timeout, std::max(1, 2 * silence_ms));
+}
+
+result<std::unique_ptr<socket_set>> socket_set::open(const std::string& listen_at,
+                                                     std::chrono::milliseconds silence_max) {
+  try {
+    std::unique_ptr<socket_set> set(new socket_set(silence_max));
+    if (!listen_at.empty())
+      if (const status bound = set->listen(listen_at); !bound.ok()) return bound.failure();
+    return set;
+  } catch (const zmq::error_t& e) {
+    return zmq_failure("the link could not set its sockets up", e);
+  }
+}
+
+status socket_set::listen(const std::string& address) {
+  const auto where = tcp_address(address);
+  if (!where.ok()) return where.failure();
+  if (!is_loopback(*where))
+    return error{error_code::permission_denied,
+                 "will not listen on " + *where + ": links between machines are not encrypted yet",
+                 "listen on 127.0.0.1"};
+  auto router = std::make_unique<link_socket>();
+  router->socket = zmq::socket_t(context_, zmq::socket_type::router);
+  set_options(router->socket);
+  router->socket.set(zmq::sockopt::router_mandatory, 1);
+  try {
+    std::string with_port = *where;
+    if (with_port.ends_with(":0")) with_port.replace(with_port.size() - 1, 1, "*");
+    router->socket.bind(with_port);
+  } catch (const zmq::error_t& e) {
+    if (e.num() == EADDRINUSE)
+      return error{error_code::unavailable,
+                   "cannot listen on " + *where + ": port " + where->substr(where->rfind(':') + 1) +
+                       " is taken",
+                   "stop what uses it, or choose another port"};
+    return error{error_code::unavailable, "cannot listen on " + *where + ": " + e.what(),
+                 "choose an address of this machine"};
+  }
+  address_ = router->socket.get(zmq::sockopt::last_endpoint);
+  router->address = address_;
+  router->fd = router->socket.get(zmq::sockopt::fd);
+  const char* events = "inproc://incoming";
+  if (zmq_socket_monitor(router->socket.handle(), events, ZMQ_EVENT_DISCONNECTED) != 0)
+    return error{error_code::internal, "the link could not watch its connections", ""};
+  monitor_ = std::make_unique<link_socket>();
+  monitor_->socket = zmq::socket_t(context_, zmq::socket_type::pair);
+  monitor_->socket.set(zmq::sockopt::linger, 0);
+  monitor_->socket.connect(events);
+  monitor_->fd = monitor_->socket.get(zmq::sockopt::fd);
+  router_ = std::move(router);
+  return {};
+}
+
+result<channel_id> socket_set::dial(const std::string& address) {
+  const auto where = tcp_address(address);
+  if (!where.ok()) return where.failure();
+  try {
+    link_socket dialled;
+    dialled.socket = zmq::socket_t(context_, zmq::socket_type::dealer);
+    set_options(dialled.socket);
+    dialled.socket.set(zmq::sockopt::immediate, 1);
+    dialled.socket.set(zmq::sockopt::reconnect_ivl, reconnect_ms_min);
+    dialled.socket.set(zmq::sockopt::reconnect_ivl_max, reconnect_ms_max);
+    dialled.socket.connect(*where);
+    dialled.address = *where;
+    dialled.fd = dialled.socket.get(zmq::sockopt::fd);
+    const channel_id channel = next_dial_++;
+    dials_.emplace(channel, std::move(dialled));
+    return channel;
+  } catch (const zmq::error_t& e) {
+    return error{error_code::invalid_argument, "cannot dial " + *where + ": " + e.what(),
+                 "write HOST:PORT"};
+  }
+}
+
+void socket_set::undial(channel_id channel) {
+  dials_.erase(channel);
+}
+
+std::string socket_set::address_of(channel_id channel) const {
+  if (const auto found = dials_.find(channel); found != dials_.end()) return found->second.address;
+  return address_ + " (came in)";
+}
+
+sent socket_set::send(channel_id channel, zmq::message_t& frame) {
+  try {
+    if (is_dial(channel)) {
+      const auto found = dials_.find(channel);
+      if (found == dials_.end()) return sent::gone;
+      found->second.used = true;
+      return found->second.socket.send(frame, zmq::send_flags::dontwait) ? sent::yes
+                                                                         : sent::blocked;
+    }
+    if (!router_) return sent::gone;
+    router_->used = true;
+    std::uint8_t id[5] = {0};
+    const auto number = static_cast<std::uint32_t>(channel);
+    std::memcpy(id + 1, &number, 4);
+    zmq::message_t routing(id, sizeof id);
+    if (!router_->socket.send(routing, zmq::send_flags::dontwait | zmq::send_flags::sndmore))
+      return sent::blocked;
+    return router_->socket.send(frame, zmq::send_flags::dontwait) ? sent::yes : sent::blocked;
+  } catch (const zmq::error_t&) {
+    return sent::gone;  // EHOSTUNREACH; anything else also leaves the channel useless
+  }
+}
+
+// A routing id that ZeroMQ made has a zero and four bytes; peers that bring their own are not ours.
+bool socket_set::receive_one(channel_id dial, link_socket& from, zmq::message_t& frame,
+                             channel_id& channel, bool& whole) {
+  whole = true;
+  channel = dial;
+  if (!from.socket.recv(frame, zmq::recv_flags::dontwait)) return false;
+  if (dial == 0) {
+    std::uint32_t number = 0;
+    whole = frame.size() == 5 && *frame.data<std::uint8_t>() == 0 && frame.more();
+    if (whole) std::memcpy(&number, frame.data<std::uint8_t>() + 1, 4);
+    channel = first_incoming | number;
+    if (!frame.more() || !from.socket.recv(frame, zmq::recv_flags::dontwait)) {
+      whole = false;
+      return true;
+    }
+  }
+  while (frame.more()) {
+    whole = false;
+    if (!from.socket.recv(frame, zmq::recv_flags::dontwait)) break;
+  }
+  return true;
+}
+
+std::size_t socket_set::receive(std::size_t most,
+                                const std::function<void(channel_id, zmq::message_t&)>& take,
+                                const std::function<void()>& spoilt) {
+  std::size_t taken = 0;
+  const auto drain = [&](channel_id dial, link_socket& from) {
+    while (from.readable && taken < most) {
+      zmq::message_t frame;
+      channel_id channel;
+      bool whole;
+      from.used = true;
+      if (!receive_one(dial, from, frame, channel, whole)) {
+        from.readable = false;
+        break;
+      }
+      if (taken++ == 0)
+        ask(from);  // one frame alone is common, and asking beats failing to receive
+      if (whole)
+        take(channel, frame);
+      else
+        spoilt();
+    }
+  };
+  try {
+    if (router_) drain(0, *router_);
+    for (auto& [channel, dialled] : dials_) drain(channel, dialled);
+  } catch (const zmq::error_t&) {
+    // The context is closing or a signal came: the next turn sees.
+  }
+  return taken;
+}
+
+void socket_set::ask(link_socket& s) {
+  if (!s.used) return;
+  const int events = s.socket.get(zmq::sockopt::events);
+  s.readable = events & ZMQ_POLLIN;
+  s.connected = events & ZMQ_POLLOUT;
+  s.used = false;
+}
+
+bool socket_set::pending() {
+  bool any = false;
+  if (router_) {
+    ask(*router_);
+    any = router_->readable;
+  }
+  for (auto& [channel, dialled] : dials_) {
+    ask(dialled);
+    any = any || dialled.readable || dialled.connected != dialled.told_connected;
+  }
+  return any;
+}
+
+void socket_set::changes(const std::function<void(channel_id, bool)>& told) {
+  for (auto& [channel, dialled] : dials_) {
+    if (dialled.connected == dialled.told_connected) continue;
+    dialled.told_connected = dialled.connected;
+    told(channel, dialled.connected);
+  }
+}
+
+bool socket_set::incoming_broke() {
+  if (!monitor_ || !monitor_->used) return false;
+  monitor_->used = false;
+  bool any = false;
+  zmq::message_t part;
+  while (monitor_->socket.recv(part, zmq::recv_flags::dontwait)) any = true;
+  return any;
+}
+
+void socket_set::wait_set(std::vector<pollfd>& out) const {
+  if (router_) out.push_back({router_->fd, POLLIN, 0});
+  if (monitor_) out.push_back({monitor_->fd, POLLIN, 0});
+  for (const auto& [channel, dialled] : dials_) out.push_back({dialled.fd, POLLIN, 0});
+}
+
+void socket_set::woken(const std::vector<pollfd>& polled) {
+  for (const pollfd& p : polled) {
+    if (p.revents == 0) continue;
+    if (router_ && router_->fd == p.fd) router_->used = true;
+    if (monitor_ && monitor_->fd == p.fd) monitor_->used = true;
+    for (auto& [channel, dialled] : dials_)
+      if (dialled.fd == p.fd) dialled.used = true;
+  }
+}
+
+}  // namespace troupe::link

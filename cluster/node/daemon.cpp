@@ -1,0 +1,329 @@
+#include "cluster/node/daemon.hpp"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "cluster/gateway/gateway_role.hpp"
+#include "cluster/node/log_sinks.hpp"
+#include "cluster/node/state_directory.hpp"
+#include "cluster/node/supervisor.hpp"
+#include "cluster/node/switchboard.hpp"
+#include "cluster/node/wakeups.hpp"
+
+namespace troupe::cluster {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr milliseconds models_wait{
+    10'000};  // for the first list of models, before the node says that it serves
+constexpr milliseconds roles_end_wait{10'000};
+
+time_point_us now_us() {
+  return std::chrono::duration_cast<time_point_us>(steady_clock::now().time_since_epoch());
+}
+
+// MemTotal and what is in use of it, from /proc/meminfo (kB).
+void read_memory(proto::NodeStatus& status) {
+  std::ifstream file("/proc/meminfo");
+  std::string key, unit;
+  std::uint64_t value = 0, total = 0, available = 0;
+  while (file >> key >> value) {
+    std::getline(file, unit);
+    if (key == "MemTotal:") total = value;
+    if (key == "MemAvailable:") available = value;
+    if (total && available) break;
+  }
+  status.set_memory_bytes(total * 1024);
+  status.set_memory_bytes_used((total - available) * 1024);
+}
+
+struct system_config : caf::actor_system_config {
+  explicit system_config(std::size_t workers) {
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-threads", workers);
+  }
+};
+
+class node_daemon final : public daemon, private link::link_events {
+ public:
+  node_daemon(node_settings settings, state_directory state)
+      : settings_(std::move(settings)),
+        state_(std::move(state)),
+        board_(settings_.name),
+        budget_(settings_.restarts_max, settings_.restart_window),
+        config_(settings_.workers) {}
+
+  ~node_daemon() override { close(); }
+
+  status begin();
+  std::string name() const override { return settings_.name; }
+  std::string address() const override { return endpoint_->address(); }
+  int run() override;
+
+ private:
+  // Link events, on its I/O thread.
+  void on_envelope(const link::peer_view& from, envelope_ptr message) override {
+    board_.arrive(from, std::span<envelope_ptr>(&message, 1), &*lane_);
+  }
+  void on_envelopes(const link::peer_view& from, std::span<envelope_ptr> messages) override {
+    board_.arrive(from, messages, &*lane_);
+  }
+  void on_peer_up(const link::peer_view& peer) override;
+  void on_peer_down(const link::peer_view& peer, std::string reason,
+                    std::vector<envelope_ptr> undelivered) override;
+
+  void spawn(const std::string& actor);
+  role_handle make(const std::string& actor);
+  monitoring_sources sources();
+  void tell_peers_to_node_actor();
+  bool restart(const std::string& actor);
+  int stop();
+  bool stop_roles();
+  void close();
+
+  // Declared in the order of their life: the link's I/O thread ends first, the actor system last
+  // but the switchboard.
+  wakeups wakeups_;
+  node_settings settings_;
+  state_directory state_;
+  switchboard board_;
+  restart_budget budget_;
+  system_config config_;
+  std::optional<caf::actor_system> system_;
+  std::optional<inline_lane> lane_;  // of the link's I/O thread
+  std::map<std::string, std::shared_ptr<actor_gauge>> gauges_;
+  std::map<std::string, role_handle> roles_;
+  std::shared_ptr<inference_load> load_ = std::make_shared<inference_load>();
+  std::shared_ptr<gateway_gauge> gateway_shown_ = std::make_shared<gateway_gauge>();
+  std::mutex peers_guard_;
+  std::map<std::string, std::shared_ptr<peer_came>> peers_;
+  std::atomic<link::endpoint*> shown_endpoint_{nullptr};
+  std::atomic<bool> models_known_{false};
+  steady_clock::time_point began_ = steady_clock::now();
+  std::unique_ptr<link::endpoint> endpoint_;
+};
+
+void node_daemon::on_peer_up(const link::peer_view& peer) {
+  if (peer.who.role == link::peer_role::client) return;
+  auto came = std::make_shared<peer_came>(peer.who.name, peer.who.incarnation, peer.address);
+  {
+    const std::lock_guard lock{peers_guard_};
+    peers_[peer.who.name] = came;
+  }
+  board_.notice("node", std::move(came));
+}
+
+void node_daemon::on_peer_down(const link::peer_view& peer, std::string reason,
+                               std::vector<envelope_ptr> undelivered) {
+  if (peer.who.role == link::peer_role::client) {
+    board_.notice("gateway", std::make_shared<troupe::node_lost>(peer.who.name));
+  } else {
+    {
+      const std::lock_guard lock{peers_guard_};
+      const auto known = peers_.find(peer.who.name);
+      if (known != peers_.end() && known->second->incarnation == peer.who.incarnation)
+        peers_.erase(known);
+    }
+    board_.notice("node", std::make_shared<peer_went>(peer.who.name, peer.who.incarnation, reason));
+  }
+  board_.return_undelivered(undelivered, reason);
+}
+
+monitoring_sources node_daemon::sources() {
+  monitoring_sources out;
+  for (const auto& [actor, gauge] : gauges_) out.actors.emplace_back(actor, gauge);
+  out.node = [this](proto::NodeStatus& status) {
+    status.set_node(settings_.name);
+    status.set_incarnation(state_.incarnation());
+    status.set_version(std::string(version()));
+    status.set_uptime_ms(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<milliseconds>(steady_clock::now() - began_).count()));
+    status.set_cores(std::thread::hardware_concurrency());
+    read_memory(status);
+    proto::JobCounters& jobs = *status.mutable_jobs();
+    jobs.set_accepted(gateway_shown_->accepted);
+    jobs.set_refused(gateway_shown_->refused);
+    jobs.set_running(gateway_shown_->running);
+    jobs.set_frames_fenced(gateway_shown_->frames_fenced + load_->frames_fenced);
+    link::endpoint* endpoint = shown_endpoint_;
+    if (!endpoint) return;
+    status.set_address(endpoint->address());
+    for (proto::LinkStatus& peer : endpoint->links()) *status.add_links() = std::move(peer);
+  };
+  return out;
+}
+
+role_handle node_daemon::make(const std::string& actor) {
+  const std::shared_ptr<actor_gauge>& gauge = gauges_.at(actor);
+  if (actor == "monitoring")
+    return spawn_monitoring(*system_, settings_.monitoring, board_, gauge, sources());
+  if (actor == "cache_tier") return spawn_cache_tier(*system_, settings_.cache, board_, gauge);
+  if (actor == "inference")
+    return spawn_inference(*system_, settings_.inference, board_, gauge, load_);
+  if (actor == "model_loader")
+    return spawn_model_loader(*system_, settings_.loader, board_, gauge, load_);
+  if (actor == "gateway")
+    return spawn_gateway(*system_, settings_.gateway, board_, gauge, gateway_shown_);
+  node_role_outside outside;
+  outside.board = &board_;
+  outside.load = load_;
+  outside.models_known = [this] {
+    models_known_ = true;
+    wakeups_.kick();
+  };
+  return spawn_node_role(*system_, settings_.node, std::move(outside), gauge);
+}
+
+void node_daemon::spawn(const std::string& actor) {
+  role_handle handle = make(actor);
+  handle.actor()->attach_functor([this, actor](const caf::error&) { wakeups_.actor_ended(actor); });
+  roles_[actor] = handle;
+  board_.attach(actor, std::move(handle));
+}
+
+void node_daemon::tell_peers_to_node_actor() {
+  const std::lock_guard lock{peers_guard_};
+  for (const auto& [name, came] : peers_) board_.notice("node", came);
+}
+
+status node_daemon::begin() {
+  std::vector<std::string> actors = {"monitoring", "cache_tier"};
+  if (settings_.computes) actors.push_back("inference");
+  for (const char* actor : {"model_loader", "gateway", "node"}) actors.push_back(actor);
+  system_.emplace(config_);
+  lane_.emplace(*system_);
+  for (const std::string& actor : actors) gauges_[actor] = std::make_shared<actor_gauge>();
+  for (const std::string& actor : actors) spawn(actor);
+  board_.on_client_unreachable([this](const std::string& client) {
+    board_.notice("gateway", std::make_shared<troupe::node_lost>(client));
+  });
+  result<std::unique_ptr<link::endpoint>> opened = link::endpoint::open(
+      {settings_.name, state_.incarnation(), link::peer_role::node}, settings_.link, *this);
+  if (!opened) return opened.failure();
+  endpoint_ = std::move(*opened);
+  board_.connect(endpoint_.get());
+  shown_endpoint_ = endpoint_.get();
+  for (const std::string& peer : settings_.peers)
+    if (status dialled = endpoint_->connect(peer); !dialled) return dialled;
+  const auto until = steady_clock::now() + models_wait;
+  while (!models_known_ && steady_clock::now() < until) {
+    const wakeups::news news = wakeups_.wait(milliseconds(100));
+    for (const std::string& actor : news.ended)
+      if (!restart(actor))
+        return error{error_code::internal, actor + " ends again and again", "see the log"};
+    if (news.asked_to_stop) {
+      ::raise(SIGTERM);  // for run() to see
+      break;
+    }
+  }
+  return {};
+}
+
+bool node_daemon::restart(const std::string& actor) {
+  if (!budget_.allow(actor, now_us())) {
+    spdlog::critical("node_gives_up actor={} restarts_max={} window_ms={}", actor,
+                     settings_.restarts_max, settings_.restart_window.count());
+    return false;
+  }
+  spdlog::warn("actor_restarted actor={}", actor);
+  ++gauges_.at(actor)->restarts;
+  spawn(actor);
+  if (actor == "node") tell_peers_to_node_actor();
+  auto news = std::make_shared<actor_restarted>(actor);
+  board_.notice("node", news);
+  if (actor == "inference") board_.notice("model_loader", news);
+  return true;
+}
+
+int node_daemon::run() {
+  spdlog::info("node_serves address={} incarnation={} profile={} version={}", address(),
+               state_.incarnation(), settings_.profile, version());
+  for (;;) {
+    const wakeups::news news = wakeups_.wait(milliseconds(3'600'000));
+    if (news.asked_to_stop) return stop();
+    for (const std::string& actor : news.ended)
+      if (!restart(actor)) {
+        stop_roles();
+        return exit_broken;
+      }
+  }
+}
+
+int node_daemon::stop() {
+  spdlog::info("node_stops running_jobs={}", gateway_shown_->running.load());
+  board_.notice("node", std::make_shared<node_draining>());
+  board_.notice("gateway", std::make_shared<stop_accepting>(false));
+  const auto until = steady_clock::now() + settings_.stop_wait;
+  while ((gateway_shown_->running > 0 || load_->running > 0 || load_->waiting > 0) &&
+         steady_clock::now() < until)
+    if (wakeups_.wait(milliseconds(20)).asked_to_stop) break;
+  board_.notice("gateway", std::make_shared<stop_accepting>(true));
+  const auto farewell_until = steady_clock::now() + milliseconds(1'000);
+  while (gateway_shown_->running > 0 && steady_clock::now() < farewell_until)
+    wakeups_.wait(milliseconds(10));
+  if (!stop_roles()) {
+    spdlog::critical("stop_hung wait_ms={}", roles_end_wait.count());
+    std::_Exit(exit_broken);
+  }
+  close();
+  spdlog::info("node_stopped");
+  spdlog::default_logger()->flush();
+  return exit_fine;
+}
+
+bool node_daemon::stop_roles() {
+  for (const auto& [actor, handle] : roles_) handle.stop();
+  const auto until = steady_clock::now() + roles_end_wait;
+  const auto alive = [this] {
+    for (const auto& [actor, gauge] : gauges_)
+      if (gauge->alive) return true;
+    return false;
+  };
+  while (alive() && steady_clock::now() < until) wakeups_.wait(milliseconds(10));
+  return !alive();
+}
+
+void node_daemon::close() {
+  if (!system_) return;
+  if (!stop_roles()) std::_Exit(exit_broken);
+  shown_endpoint_ = nullptr;
+  board_.connect(nullptr);
+  endpoint_.reset();
+  for (const auto& [actor, handle] : roles_) board_.attach(actor, {});
+  roles_.clear();
+  system_.reset();
+}
+
+}  // namespace
+
+std::string_view version() {
+  return TROUPE_VERSION;
+}
+
+result<std::unique_ptr<daemon>> daemon::start(const settings& from) {
+  result<state_directory> state = state_directory::open(from.text("node.state_dir"));
+  if (!state) return state.failure();
+  const std::uint64_t incarnation = state->incarnation();
+  node_settings mine = settings_of_node(from, incarnation);
+  if (status log = open_log(mine.log_file, mine.log_level, mine.name); !log) return log.failure();
+  try {
+    auto node = std::make_unique<node_daemon>(std::move(mine), std::move(*state));
+    if (status begun = node->begin(); !begun) return begun.failure();
+    return std::unique_ptr<daemon>(std::move(node));
+  } catch (const std::exception& failed) {
+    return error{error_code::internal, std::string("the node could not start: ") + failed.what(),
+                 "see the log"};
+  }
+}
+
+}  // namespace troupe::cluster

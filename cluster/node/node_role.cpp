@@ -1,0 +1,211 @@
+#include "cluster/node/node_role.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "cluster/gateway/gateway_role.hpp"
+
+namespace troupe::cluster {
+namespace {
+
+class node_role : public role {
+ public:
+  node_role(const node_role_settings& settings, node_role_outside outside)
+      : settings_(settings), outside_(std::move(outside)), core_(settings.membership) {
+    for (const std::string& model : settings_.preload) preloads_[model] = {};
+    tell_view();
+  }
+
+  void receive(const envelope_ptr& message, time_point_us now) override {
+    const std::string& from = message->sender().node();
+    if (from != settings_.membership.self) carry_out(core_.heard(from, *message, now));
+    switch (message->payload_case()) {
+      case proto::Envelope::kEcho:
+        return echo(*message);
+      case proto::Envelope::kCountFlood:
+        return count(message->count_flood(), now);
+      case proto::Envelope::kReadFlood:
+        return read_flood(*message);
+      case proto::Envelope::kModelList:
+        return models_listed(*message, now);
+      case proto::Envelope::kModelLoaded:
+      case proto::Envelope::kError:
+        return preload_answered(*message);
+      default:
+        return;
+    }
+  }
+
+  void notice(const role_event& event, time_point_us now) override {
+    if (auto* came = dynamic_cast<const peer_came*>(&event)) {
+      carry_out(core_.link_up(came->node, came->incarnation, came->address, now));
+    } else if (auto* went = dynamic_cast<const peer_went*>(&event)) {
+      carry_out(core_.link_down(went->node, went->incarnation, went->reason, now));
+    } else if (dynamic_cast<const node_draining*>(&event)) {
+      carry_out(core_.own_draining(true));
+    } else if (auto* restarted = dynamic_cast<const actor_restarted*>(&event)) {
+      tell_restart(restarted->actor);
+    }
+  }
+
+  void tick(time_point_us now) override {
+    if (outside_.load)
+      carry_out(core_.own_load({outside_.load->running, outside_.load->waiting,
+                                settings_.sequences_max, outside_.load->decode_tokens_per_second}));
+    carry_out(core_.tick(now));
+    if (now - listed_at_ >= settings_.membership.heartbeat_interval) {
+      listed_at_ = now;
+      proto::Envelope message = to_own("model_loader");
+      message.set_correlation(++correlation_);
+      message.mutable_list_models();
+      post(std::move(message));
+    }
+    preload(now);
+  }
+
+ private:
+  struct preload_state {
+    bool done = false;
+    std::uint64_t asked = 0;  // correlation of the LoadModel under way
+    std::optional<time_point_us> tried_at;
+  };
+
+  void carry_out(membership_effects effects) {
+    for (envelope_ptr& message : effects.messages) outside_.board->post(std::move(message));
+    for (const std::string& node : effects.came_up) spdlog::info("node_up peer={}", node);
+    if (effects.view_changed) tell_view();
+    for (std::size_t i = 0; i < effects.lost.size(); ++i) {
+      spdlog::warn("node_lost peer={} reason=\"{}\"", effects.lost[i], effects.lost_reasons[i]);
+      for (const char* actor : {"gateway", "inference", "model_loader"})
+        outside_.board->notice(actor, std::make_shared<troupe::node_lost>(effects.lost[i]));
+    }
+  }
+
+  void tell_view() {
+    outside_.board->notice("gateway", std::make_shared<cluster_changed>(core_.view()));
+  }
+
+  // The gateways, here and elsewhere, learn that an actor of this node has forgotten what it was
+  // asked.
+  void tell_restart(const std::string& actor) {
+    const std::string& self = settings_.membership.self;
+    outside_.board->notice("gateway", std::make_shared<actor_forgot>(self, actor));
+    if (actor == "gateway") tell_view();
+    for (const member& m : core_.view()->members) {
+      if (m.self || !m.up) continue;
+      proto::Envelope message = to_own(actor.c_str());
+      *message.mutable_sender() = message.target();
+      message.mutable_target()->set_node(m.name);
+      message.mutable_target()->set_actor("gateway");
+      message.mutable_error()->set_code(proto::Error::UNAVAILABLE);
+      message.mutable_error()->set_message(actor + " was started again");
+      post(std::move(message));
+    }
+  }
+
+  void echo(const proto::Envelope& message) {
+    proto::Envelope answer = reply_to(message);
+    answer.mutable_echoed()->set_payload(message.echo().payload());
+    post(std::move(answer));
+  }
+
+  void count(const proto::CountFlood& flood, time_point_us now) {
+    if (flood_.messages() == 0) flood_began_ = now;
+    flood_.set_messages(flood_.messages() + 1);
+    flood_.set_bytes(flood_.bytes() + flood.payload().size());
+    flood_.set_first_to_last_us(static_cast<std::uint64_t>((now - flood_began_).count()));
+  }
+
+  void read_flood(const proto::Envelope& message) {
+    proto::Envelope answer = reply_to(message);
+    *answer.mutable_flood_count() = flood_;
+    if (message.read_flood().reset()) flood_.Clear();
+    post(std::move(answer));
+  }
+
+  void models_listed(const proto::Envelope& message, time_point_us now) {
+    if (message.sender().node() != settings_.membership.self) return;
+    const auto& models = message.model_list().models();
+    carry_out(core_.own_models({models.begin(), models.end()}));
+    if (outside_.models_known) std::exchange(outside_.models_known, {})();
+    preload(now);
+  }
+
+  // A model to preload that is not here, and that another node has.
+  void preload(time_point_us now) {
+    for (auto& [model, state] : preloads_) {
+      if (state.done || state.asked) continue;
+      if (state.tried_at && now - *state.tried_at < settings_.preload_retry) continue;
+      proto::Envelope message = to_own("model_loader");
+      for (const member& m : core_.view()->members) {
+        if (!m.up) continue;
+        for (const auto& known : m.models) {
+          if (known.name() != model && known.digest() != model) continue;
+          if (m.self && known.state() == proto::READY) state.done = true;
+          if (!m.self && known.state() != proto::FETCHING)
+            message.mutable_load_model()->add_holders(m.name);
+        }
+      }
+      if (state.done || !settings_.fetch || message.load_model().holders_size() == 0) continue;
+      message.mutable_load_model()->set_model(model);
+      state.asked = ++correlation_;
+      state.tried_at = now;
+      message.set_correlation(state.asked);
+      post(std::move(message));
+    }
+  }
+
+  void preload_answered(const proto::Envelope& message) {
+    for (auto& [model, state] : preloads_) {
+      if (state.asked == 0 || state.asked != message.correlation()) continue;
+      state.asked = 0;
+      state.done = message.has_model_loaded();
+      if (state.done)
+        spdlog::info("model_preloaded model={}", model);
+      else
+        spdlog::warn("preload_failed model={} reason=\"{}\"", model, message.error().message());
+    }
+  }
+
+  proto::Envelope to_own(const char* actor) const {
+    proto::Envelope message;
+    message.mutable_sender()->set_node(settings_.membership.self);
+    message.mutable_sender()->set_actor("node");
+    message.mutable_target()->set_node(settings_.membership.self);
+    message.mutable_target()->set_actor(actor);
+    return message;
+  }
+
+  void post(proto::Envelope message) {
+    outside_.board->post(std::make_shared<const proto::Envelope>(std::move(message)));
+  }
+
+  node_role_settings settings_;
+  node_role_outside outside_;
+  membership_core core_;
+  std::map<std::string, preload_state> preloads_;
+  std::uint64_t correlation_ = 0;
+  time_point_us listed_at_{-3'600'000'000};
+  proto::FloodCount flood_;
+  time_point_us flood_began_{};
+};
+
+}  // namespace
+
+role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,
+                            node_role_outside outside, std::shared_ptr<actor_gauge> gauge) {
+  role_plan plan;
+  plan.name = "node";
+  plan.gauge = std::move(gauge);
+  plan.tick_every = std::clamp(settings.membership.heartbeat_interval / 4,
+                               std::chrono::milliseconds(5), std::chrono::milliseconds(100));
+  plan.make = [settings, outside](notify_self) {
+    return std::make_unique<node_role>(settings, outside);
+  };
+  return spawn_role(system, std::move(plan));
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,56 @@
+// The node actor: answers heartbeats and echoes, keeps the membership, and tells the other actors
+// what changed.
+//
+// It asks its own model loader for its models every heartbeat, reads the load that the inference
+// actor shows, and fetches models that the configuration wants loaded and that only another node
+// has.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/inference/inference_settings.hpp"
+#include "actors/shell/role_actor.hpp"
+#include "cluster/membership/membership_core.hpp"
+#include "cluster/node/switchboard.hpp"
+
+namespace troupe::cluster {
+
+// News from the link's I/O thread.
+struct peer_came : role_event {
+  peer_came(std::string n, std::uint64_t i, std::string a)
+      : node(std::move(n)), incarnation(i), address(std::move(a)) {}
+  std::string node;
+  std::uint64_t incarnation;
+  std::string address;
+};
+struct peer_went : role_event {
+  peer_went(std::string n, std::uint64_t i, std::string r)
+      : node(std::move(n)), incarnation(i), reason(std::move(r)) {}
+  std::string node;
+  std::uint64_t incarnation;
+  std::string reason;
+};
+struct node_draining : role_event {};
+
+struct node_role_settings {
+  membership_settings membership;
+  std::uint32_t sequences_max = 0;   // 0: this node does not compute
+  std::vector<std::string> preload;  // names or digests
+  bool fetch = true;
+  std::chrono::milliseconds preload_retry{5'000};
+};
+
+struct node_role_outside {
+  switchboard* board = nullptr;
+  std::shared_ptr<const inference_load> load;
+  std::function<void()>
+      models_known;  // called once, when the own models were listed for the first time
+};
+
+role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,
+                            node_role_outside outside, std::shared_ptr<actor_gauge> gauge);
+
+}  // namespace troupe::cluster

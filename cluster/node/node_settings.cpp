@@ -1,0 +1,136 @@
+#include "cluster/node/node_settings.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+namespace troupe::cluster {
+namespace {
+
+template <class Integer>
+Integer bounded(std::int64_t value) {
+  return static_cast<Integer>(
+      std::clamp<std::int64_t>(value, 0, std::numeric_limits<Integer>::max()));
+}
+
+std::uint64_t machine_bytes() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0
+             ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page)
+             : 0;
+}
+
+std::uint64_t random_salt() {
+  std::random_device source;
+  return (std::uint64_t{source()} << 32) | source();
+}
+
+link::link_settings link_part(const settings& from) {
+  link::link_settings out;
+  out.listen = from.text("link.listen");
+  out.queued_bytes_max = from.bytes("link.queued_bytes_max");
+  out.coalesced_bytes_max = static_cast<std::uint32_t>(from.bytes("link.coalesced_bytes_max"));
+  out.chunk_bytes = static_cast<std::uint32_t>(from.bytes("link.chunk_bytes"));
+  out.compress_bytes_min = static_cast<std::uint32_t>(from.bytes("link.compress_bytes_min"));
+  out.silence_max = from.duration("link.silence_max");
+  return out;
+}
+
+gateway_settings gateway_part(const settings& from) {
+  gateway_settings out;
+  out.seed_salt = random_salt();
+  out.bounds.prompt_bytes_max = from.bytes("gateway.prompt_bytes_max");
+  out.bounds.tokens_max = bounded<std::uint32_t>(from.integer("gateway.tokens_max"));
+  out.jobs_max = bounded<std::uint32_t>(from.integer("gateway.jobs_max"));
+  out.finished_jobs_kept = bounded<std::uint32_t>(from.integer("gateway.finished_jobs_kept"));
+  out.default_credit = bounded<std::uint32_t>(from.integer("gateway.default_credit"));
+  out.attempts_max = bounded<std::uint32_t>(from.integer("gateway.attempts_max"));
+  out.job_deadline = from.duration("gateway.job_deadline");
+  out.look_up_wait = std::max(milliseconds(100), 4 * from.duration("cache.redis_deadline"));
+  return out;
+}
+
+loader_settings loader_part(const settings& from, const std::filesystem::path& state) {
+  loader_settings out;
+  for (const std::string& folder : from.list("models.directories"))
+    out.directories.emplace_back(folder);
+  out.load_at_start = from.list("models.preload");
+  out.fetch_directory = state / "models";
+  out.state_file = state / "models.state";
+  const std::uint64_t memory = from.bytes("models.memory_max");
+  out.memory_bytes_max = memory > 0 ? memory : machine_bytes() / 4 * 3;
+  out.kv_bytes = from.bytes("inference.kv_bytes");
+  return out;
+}
+
+inference_settings inference_part(const settings& from) {
+  inference_settings out;
+  out.threads = bounded<int>(from.integer("inference.threads"));
+  for (const std::int64_t core : from.integers("inference.affinity"))
+    out.affinity.push_back(static_cast<int>(core));
+  out.variant = from.text("inference.variant");
+  out.batch_tokens_max = bounded<std::uint32_t>(from.integer("inference.batch_tokens_max"));
+  out.sequences_running_max = bounded<std::uint32_t>(from.integer("inference.sequences_max"));
+  out.sequences_waiting_max = bounded<std::uint32_t>(from.integer("inference.queue_max"));
+  return out;
+}
+
+cache_settings cache_part(const settings& from) {
+  using std::chrono::duration_cast, std::chrono::seconds;
+  cache_settings out;
+  out.local_bytes_max = from.bytes("cache.local_bytes_max");
+  out.local_enabled = out.local_bytes_max > 0;
+  out.local_ttl = duration_cast<seconds>(from.duration("cache.local_ttl"));
+  out.redis_address = from.text("cache.redis");
+  out.redis_call_wait = from.duration("cache.redis_deadline");
+  out.redis_ttl = duration_cast<seconds>(from.duration("cache.redis_ttl"));
+  out.retry_min = from.duration("cache.redis_retry");
+  out.retry_max = std::max(out.retry_max, out.retry_min);
+  out.value_bytes_max = from.bytes("cache.value_bytes_max");
+  return out;
+}
+
+}  // namespace
+
+node_settings settings_of_node(const settings& from, std::uint64_t incarnation) {
+  node_settings out;
+  out.name = from.text("node.name");
+  out.profile = from.text("node.profile");
+  out.state_directory = from.text("node.state_dir");
+  out.log_file = from.text("node.log_file");
+  if (out.log_file.empty()) out.log_file = out.state_directory / "trouped.log";
+  out.log_level = from.text("node.log_level");
+  out.workers = bounded<std::uint32_t>(from.integer("node.workers"));
+  out.restarts_max = bounded<std::uint32_t>(from.integer("node.restarts_max"));
+  out.restart_window = from.duration("node.restart_window");
+  out.stop_wait = from.duration("node.stop_wait");
+  out.peers = from.list("membership.peers");
+  out.computes = from.flag("inference.enabled");
+
+  out.link = link_part(from);
+  out.gateway = gateway_part(from);
+  out.gateway.node = out.name;
+  out.gateway.epoch = incarnation;
+  out.loader = loader_part(from, out.state_directory);
+  out.loader.node = out.name;
+  out.inference = inference_part(from);
+  out.inference.node = out.name;
+  out.inference.incarnation = incarnation;
+  out.cache = cache_part(from);
+  out.cache.node = out.name;
+  out.monitoring.node = out.name;
+  out.monitoring.busy_window = from.duration("monitoring.window");
+
+  membership_settings& membership = out.node.membership;
+  membership.self = out.name;
+  membership.incarnation = incarnation;
+  membership.heartbeat_interval = from.duration("membership.heartbeat_interval");
+  membership.silence_max = from.duration("membership.down_after");
+  out.node.sequences_max = out.computes ? out.inference.sequences_running_max : 0;
+  out.node.preload = out.loader.load_at_start;
+  out.node.fetch = from.flag("models.fetch");
+  return out;
+}
+
+}  // namespace troupe::cluster
