@@ -1,0 +1,10 @@
+// The parts of `troupe bench` that have a file of their own.
+#pragma once
+
+#include "tools/cli/command.hpp"
+
+namespace troupe::cli {
+
+void add_bench_link(CLI::App& bench, action& chosen);
+
+}  // namespace troupe::cli

@@ -1,0 +1,39 @@
+#include "tools/cli/loaded_engine.hpp"
+
+#include <algorithm>
+
+namespace troupe::cli {
+
+void add_engine_options(CLI::App& command, engine_request& request) {
+  command.add_option("--model", request.model, "a GGUF file")->required();
+  command.add_option("--threads", request.threads, "compute threads; 0: the machine's cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command
+      .add_option(
+          "--variant", request.variant,
+          "instruction set: reference, portable, avx2, avx512, amx; the machine's best by default")
+      ->check(CLI::IsMember({"reference", "portable", "avx2", "avx512", "amx"}));
+}
+
+result<loaded_engine> load_engine(const engine_request& request, std::uint64_t positions) {
+  auto weights = kernels::model::open(request.model);
+  if (!weights) return weights.failure();
+  return load_engine(std::move(*weights), request, positions);
+}
+
+result<loaded_engine> load_engine(std::shared_ptr<const kernels::model> weights,
+                                  const engine_request& request, std::uint64_t positions) {
+  positions = std::clamp<std::uint64_t>(positions, 1, std::max(1u, weights->shape.context_tokens));
+  const std::uint64_t blocks =
+      (positions + kernels::kv_block_tokens - 1) / kernels::kv_block_tokens + 1;
+  kernels::engine_settings settings;
+  settings.threads = request.threads;
+  settings.variant = request.variant;
+  settings.kv_bytes = blocks * kernels::cpu_memory_need(*weights).kv_block_bytes;
+  auto engine = kernels::make_cpu_engine(weights, settings);
+  if (!engine) return engine.failure();
+  return loaded_engine{std::move(weights), std::move(*engine)};
+}
+
+}  // namespace troupe::cli

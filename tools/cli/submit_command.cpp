@@ -1,0 +1,96 @@
+#include <chrono>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+
+#include "cluster/client/troupe.hpp"
+#include "tools/cli/answer_document.hpp"
+#include "tools/cli/command.hpp"
+#include "tools/cli/sampling_options.hpp"
+
+namespace troupe::cli {
+namespace {
+
+using std::chrono::steady_clock;
+
+struct submit_request {
+  std::string at;
+  client::job job;
+  double wait_seconds = 600;
+  bool json = false;
+};
+
+int submit(const submit_request& request) {
+  auto cluster = client::cluster::connect(request.at);
+  if (!cluster) return complain(cluster.failure());
+  served_answer answer;
+  const auto started = steady_clock::now();
+  auto stream = (*cluster)->submit(request.job);
+  if (!stream) return complain(stream.failure());
+  const std::chrono::milliseconds wait(static_cast<std::int64_t>(request.wait_seconds * 1000));
+  while (true) {
+    auto next = (*stream)->next(wait);
+    if (!next) {
+      answer.failure = next.failure();
+      break;
+    }
+    if (!*next) break;
+    const auto now = steady_clock::now();
+    if (answer.tokens.empty()) answer.first_token = now - started;
+    answer.last_token = now - started;
+    if (!request.json) std::cout << (*next)->text << std::flush;
+    answer.text += (*next)->text;
+    answer.tokens.push_back(std::move(**next));
+  }
+  answer.report = (*stream)->summary();
+  answer.text += answer.report.text_tail;
+  if (answer.report.failure && !answer.failure) answer.failure = answer.report.failure;
+  if (request.json) {
+    std::cout << answer_document(answer) << "\n";
+  } else {
+    std::cout << answer.report.text_tail << "\n" << std::flush;
+    if (!answer.failure) std::cerr << answer_line(answer) << std::endl;
+  }
+  if (answer.failure) {
+    complain(*answer.failure);
+    return answer.report.job_id.empty() ? exit_code_of(answer.failure->code) : exit_job_failed;
+  }
+  return answer.report.reason == client::finish_reason::failed ||
+                 answer.report.reason == client::finish_reason::cancelled
+             ? exit_job_failed
+             : exit_fine;
+}
+
+}  // namespace
+
+void add_submit(CLI::App& app, action& chosen) {
+  auto request = std::make_shared<submit_request>();
+  CLI::App& command =
+      *app.add_subcommand("submit", "send a prompt to a cluster and print the answer as it comes");
+  command.add_option("--at", request->at, "HOST:PORT of any node")->required();
+  command.add_option("--model", request->job.model, "a model's name or digest")->required();
+  command.add_option("--prompt", request->job.prompt, "the prompt, UTF-8")->required();
+  command.add_option("--max-tokens", request->job.tokens_max, "most tokens of the answer")
+      ->capture_default_str();
+  add_sampling_options(command, request->job.sampling);
+  command.add_option_function<std::uint64_t>(
+      "--seed", [request](const std::uint64_t& seed) { request->job.sampling.seed = seed; },
+      "same seed, same answer; without it the gateway draws one and the report names it");
+  command
+      .add_option("--stop", request->job.stop, "end before this text; may be given several times")
+      ->take_all()
+      ->allow_extra_args(false);
+  command.add_flag("--ignore-end", request->job.ignore_end, "go on past the model's end token");
+  command.add_flag("--parse-special", request->job.parse_special,
+                   "control tokens spelt out in the prompt count as such");
+  command.add_flag("--no-cache", request->job.cache_bypass,
+                   "compute, even where a cached answer exists");
+  command.add_option("--wait", request->wait_seconds, "most seconds to wait for the next token")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, 86400.0));
+  command.add_flag("--json", request->json,
+                   "print one JSON document when the answer is whole (tools/README.md)");
+  command.callback([&chosen, request] { chosen = [request] { return submit(*request); }; });
+}
+
+}  // namespace troupe::cli
