@@ -1,0 +1,269 @@
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/unit/actors/loader_bench.hpp"
+
+using namespace troupe;
+using namespace troupe::fakes;
+
+TEST_CASE("models are found, named, described, and not hashed again after a restart") {
+  auto disk = disk_with({{"alpha", 'a'}, {"beta", 'b'}});
+  disk->files["/elsewhere/x.gguf"] = {"x", digest_of('c')};
+  disk->aliases["/elsewhere/x.gguf"] = "chosen";
+  loader_bench b{disk};
+  CHECK(b.model("alpha").digest() == digest_of('a'));
+  CHECK(b.model("alpha").state() == proto::ON_DISK);
+  CHECK(b.model("alpha").tokenizer_digest() == std::string(64, 'e'));
+  CHECK(b.model("alpha").quantization() == "q8_0");
+  CHECK(b.model("chosen").digest() == digest_of('c'));
+  CHECK(disk->hashed == 3);
+  loader_bench again{disk};
+  CHECK(again.model("beta").digest() == digest_of('b'));
+  CHECK(disk->hashed == 3);
+  disk->files["/models/beta.gguf"].modified = 2;
+  loader_bench third{disk};
+  CHECK(disk->hashed == 4);
+}
+
+TEST_CASE("a model loads once for all who ask, by name or digest") {
+  loader_bench b{disk_with({{"alpha", 'a'}})};
+  b.load("alpha", {}, 1);
+  b.load(digest_of('a'), {}, 2);
+  REQUIRE(b.to_inference.size() == 1);
+  CHECK(b.to_inference[0]->load_engine().path() == "/models/alpha.gguf");
+  CHECK(b.to_inference[0]->load_engine().kv_bytes() == 4 * 2 * 10);
+  CHECK(b.posts.empty());
+  b.inference_answers();
+  REQUIRE(b.posts.size() == 2);
+  CHECK(b.posts[0]->model_loaded().model().state() == proto::READY);
+  CHECK(b.posts[1]->correlation() == 2);
+  b.load("alpha", {}, 3);
+  CHECK(b.posts.size() == 3);
+  CHECK(b.to_inference.empty());
+}
+
+TEST_CASE("an unknown model is not found, and the known ones are listed") {
+  loader_bench b{disk_with({{"alpha", 'a'}, {"beta", 'b'}})};
+  b.load("gamma");
+  CHECK(b.last().error().code() == proto::Error::NOT_FOUND);
+  CHECK(b.last().error().mend().find("alpha, beta") != std::string::npos);
+  b.say(prompt("gamma", "abc"));
+  CHECK(b.last().error().code() == proto::Error::NOT_FOUND);
+}
+
+TEST_CASE("a file that was just put there is found when it is asked for") {
+  auto disk = disk_with({});
+  loader_bench b{disk};
+  disk->files["/models/late.gguf"] = {"late", digest_of('d')};
+  b.load("late");
+  CHECK(b.to_inference.size() == 1);
+}
+
+TEST_CASE("prompts become ids; what cannot is refused with the reason") {
+  loader_bench b{disk_with({{"alpha", 'a'}})};
+  b.say(prompt("alpha", "abc"));
+  CHECK(b.last().prompt_prepared().ids_size() == 3);
+  CHECK(b.last().prompt_prepared().ids(1) == 2);
+  CHECK(b.last().prompt_prepared().model_digest() == digest_of('a'));
+  CHECK(b.last().prompt_prepared().context_tokens() == 32);
+  b.say(prompt("alpha", std::string(32, 'a')));
+  CHECK(b.last().error().code() == proto::Error::INVALID_ARGUMENT);
+  CHECK(b.last().error().message().find("32 tokens") != std::string::npos);
+  b.say(prompt("alpha", "ab\xff"));
+  CHECK(b.last().error().message().find("byte 2") != std::string::npos);
+  b.say(prompt("alpha", ""));
+  CHECK(b.last().error().code() == proto::Error::INVALID_ARGUMENT);
+}
+
+TEST_CASE("a prompt that comes while its model is hashed waits for it") {
+  loader_bench b{disk_with({})};
+  b.hold_examines = true;
+  b.disk->files["/models/slow.gguf"] = {"slow", digest_of('e')};
+  b.load("slow");
+  REQUIRE(b.held.size() == 1);
+  b.say(prompt("slow", "abc"));
+  CHECK(b.posts.empty());
+  b.take(b.core->absorb(*carry_out(b.held[0], *b.disk), b.now));
+  CHECK(b.last().has_prompt_prepared());
+  CHECK(b.to_inference.size() == 1);
+}
+
+TEST_CASE("a broken file fails with its reason, and a mended one is taken") {
+  auto disk = disk_with({});
+  disk->files["/models/bad.gguf"] = {"broken", digest_of('f')};
+  loader_bench b{disk};
+  CHECK(b.model("bad").state() == proto::MODEL_FAILED);
+  CHECK(b.model("bad").failure() == "not a model");
+  b.load("bad");
+  CHECK(b.last().error().code() == proto::Error::DATA_CORRUPT);
+  disk->files["/models/bad.gguf"] = {"now good", digest_of('f')};
+  b.now += time_point_us{11'000'000};
+  b.take(b.core->tick(b.now));
+  CHECK(b.model("bad").state() == proto::ON_DISK);
+  b.load("bad");
+  CHECK(b.to_inference.size() == 1);
+}
+
+TEST_CASE(
+    "a full budget unloads what is idle longest, never what is busy, and says when it cannot") {
+  loader_settings settings;
+  settings.memory_bytes_max = 2200;  // room for two
+  settings.kv_bytes = 80;
+  loader_bench b{disk_with({{"m1", '1'}, {"m2", '2'}, {"m3", '3'}}), settings};
+  for (const char* name : {"m1", "m2"}) {
+    b.load(name);
+    b.inference_answers();
+    b.now += time_point_us{1'000'000};
+  }
+  b.load("m3");
+  CHECK(b.last().error().code() ==
+        proto::Error::RESOURCE_EXHAUSTED);  // both were used a moment ago
+  CHECK(b.last().error().message().find("2200") != std::string::npos);
+  CHECK(b.to_inference.empty());
+  b.now += time_point_us{20'000'000};
+  b.busy[digest_of('1')] = 1;  // the least recently used one still answers
+  b.load("m3");
+  REQUIRE(b.to_inference.size() == 2);
+  CHECK(b.to_inference[0]->unload_engine().model_digest() == digest_of('2'));
+  CHECK(b.to_inference[1]->load_engine().model_digest() == digest_of('3'));
+  CHECK(b.model("m2").state() == proto::ON_DISK);
+  CHECK(b.model("m1").state() == proto::READY);
+  b.inference_answers();
+  b.inference_answers();
+  b.now += time_point_us{20'000'000};
+  b.busy.clear();
+  b.load("m2");
+  REQUIRE(b.to_inference.size() == 2);
+  CHECK(b.to_inference[0]->unload_engine().model_digest() == digest_of('1'));
+}
+
+TEST_CASE("a canary that differs from what this node saw before fails the model") {
+  auto disk = disk_with({{"alpha", 'a'}});
+  {
+    loader_bench b{disk};
+    b.load("alpha");
+    b.inference_answers({7, 8, 9});
+    CHECK(b.model("alpha").state() == proto::READY);
+  }
+  loader_bench b{disk};
+  b.load("alpha");
+  b.inference_answers({7, 8, 1});
+  CHECK(b.model("alpha").state() == proto::MODEL_FAILED);
+  CHECK(b.model("alpha").failure().find("7 8 1") != std::string::npos);
+  CHECK(b.last().error().code() == proto::Error::DATA_CORRUPT);
+  REQUIRE(b.to_inference.size() == 1);
+  CHECK(b.to_inference[0]->has_unload_engine());
+}
+
+TEST_CASE(
+    "a canary that differs from another node's fails the model, also when it is heard of later") {
+  loader_bench b{disk_with({{"alpha", 'a'}})};
+  b.load("alpha", {"peer"});
+  b.inference_answers({7, 8, 9});
+  CHECK(b.model("alpha").state() == proto::READY);
+  const auto question = std::find_if(b.posts.begin(), b.posts.end(),
+                                     [](const auto& p) { return p->has_list_models(); });
+  REQUIRE(question != b.posts.end());
+  auto reply = std::make_shared<proto::Envelope>(reply_to(**question));
+  auto& theirs = *reply->mutable_model_list()->add_models();
+  theirs.set_digest(digest_of('a'));
+  theirs.set_numerics_class("cuda-sm90-1");
+  theirs.add_canary_ids(5);
+  auto& same_class = *reply->mutable_model_list()->add_models();
+  same_class.set_digest(digest_of('a'));
+  same_class.set_numerics_class("cpu-1");
+  for (int id : {7, 8, 8}) same_class.add_canary_ids(id);
+  b.say(reply);
+  CHECK(b.model("alpha").state() == proto::MODEL_FAILED);
+  CHECK(b.model("alpha").failure().find("node peer") != std::string::npos);
+}
+
+TEST_CASE("a request's deadline is kept while its model loads, and the model loads on") {
+  loader_bench b{disk_with({{"alpha", 'a'}})};
+  auto message = letter("gate", "gateway", "model_loader", 1);
+  message->mutable_load_model()->set_model("alpha");
+  message->set_deadline_ms(100);
+  b.say(message);
+  b.take(b.core->tick(b.now + std::chrono::milliseconds{101}));
+  CHECK(b.last().error().code() == proto::Error::DEADLINE_EXCEEDED);
+  b.inference_answers();
+  CHECK(b.model("alpha").state() == proto::READY);
+  CHECK(b.posts.size() == 1);
+}
+
+TEST_CASE("a restarted inference actor gets its models again") {
+  loader_bench b{disk_with({{"alpha", 'a'}, {"beta", 'b'}})};
+  b.load("alpha");
+  b.inference_answers();
+  b.take(b.core->inference_restarted(b.now));
+  REQUIRE(b.to_inference.size() == 1);
+  CHECK(b.to_inference[0]->load_engine().model_digest() == digest_of('a'));
+  auto away = std::make_shared<proto::Envelope>(
+      *refuse(*b.to_inference[0], proto::Error::UNAVAILABLE, "away"));
+  b.to_inference.clear();
+  b.say(away);
+  CHECK(b.model("alpha").state() == proto::ON_DISK);
+  b.take(b.core->inference_restarted(b.now));
+  CHECK(b.to_inference.size() == 1);
+}
+
+TEST_CASE("models named at the start are loaded without being asked for") {
+  loader_settings settings;
+  settings.load_at_start = {"alpha", "absent"};
+  loader_bench b{disk_with({{"alpha", 'a'}}), settings};
+  REQUIRE(b.to_inference.size() == 1);
+  b.inference_answers();
+  CHECK(b.model("alpha").state() == proto::READY);
+  CHECK(b.posts.empty());
+}
+
+TEST_CASE("what the loader remembers survives its text form; damaged lines are left out") {
+  loader_memory memory;
+  memory.remember_digest("/a path/m.gguf", 12, 34, digest_of('a'));
+  memory.remember_canary(digest_of('a'), "cpu-1", {1, -2, 3});
+  memory.remember_partial("name", digest_of('b'));
+  const std::string text = memory.text();
+  const loader_memory back =
+      loader_memory::parse("garbage\t1\n" + text + "canary\tshort\tcpu-1\t1,x\nfile\tno\n");
+  CHECK(back.digest_of("/a path/m.gguf", 12, 34) == digest_of('a'));
+  CHECK_FALSE(back.digest_of("/a path/m.gguf", 12, 35));
+  REQUIRE(back.canary(digest_of('a'), "cpu-1") != nullptr);
+  CHECK(*back.canary(digest_of('a'), "cpu-1") == std::vector<std::int32_t>{1, -2, 3});
+  CHECK(back.partial("name") == digest_of('b'));
+  CHECK(back.text() == text);
+}
+
+TEST_CASE("the disk: scanning, partial files, a wrong digest deletes, a right one renames") {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::temp_directory_path() / ("troupe-loader-" + std::to_string(::getpid()));
+  fs::remove_all(root);
+  loader_settings settings;
+  settings.directories = {root / "models"};
+  settings.state_file = root / "state" / "loader";
+  const auto files = make_disk_model_files(settings);
+  std::ofstream{root / "models" / "m.gguf"} << "not a gguf";
+  std::ofstream{root / "models" / "note.txt"} << "no model";
+  REQUIRE(files->scan().size() == 1);
+  CHECK_FALSE(files->describe(root / "models" / "m.gguf").ok());
+  CHECK(*files->open_partial("far", 10, false) == 0);
+  CHECK(*files->write_partial("far", 0, "hello") == 5);
+  CHECK(*files->open_partial("far", 10, true) == 5);
+  CHECK(*files->write_partial("far", 5, "there") == 10);
+  CHECK(*files->read(root / "models" / "far.partial", 3, 4) == "loth");
+  const std::string digest = *files->digest(root / "models" / "far.partial");
+  CHECK_FALSE(files->finish_partial("far", digest_of('0')).ok());
+  CHECK_FALSE(fs::exists(root / "models" / "far.partial"));
+  (void)files->open_partial("far", 10, true);
+  (void)files->write_partial("far", 0, "hellothere");
+  const auto finished = files->finish_partial("far", digest);
+  REQUIRE(finished.ok());
+  CHECK(finished->path.filename() == "far.gguf");
+  CHECK(finished->size_bytes == 10);
+  CHECK_FALSE(files->open_partial("huge", std::uint64_t{1} << 60, false).ok());
+  files->save_memory("text");
+  CHECK(files->load_memory() == "text");
+  fs::remove_all(root);
+}

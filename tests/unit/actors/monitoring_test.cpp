@@ -1,0 +1,154 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "actors/monitoring/monitoring_actor.hpp"
+#include "tests/unit/actors/fakes.hpp"
+
+using namespace troupe;
+using namespace troupe::fakes;
+
+namespace {
+
+envelope_ptr observed(proto::FinishReason reason, std::uint64_t first_us = 1000,
+                      std::uint64_t total_us = 10'000, std::uint32_t tokens = 10,
+                      proto::AnswerSource source = proto::COMPUTED) {
+  auto message = letter("here", "gateway", "monitoring");
+  auto& job = *message->mutable_observe_job()->mutable_finished();
+  job.set_reason(reason);
+  job.set_prompt_tokens(3);
+  job.set_answer_tokens(tokens);
+  job.mutable_provenance()->set_first_token_us(first_us);
+  job.mutable_provenance()->set_total_us(total_us);
+  job.mutable_provenance()->set_source(source);
+  return message;
+}
+
+envelope_ptr read_status(std::uint64_t correlation = 5) {
+  auto message = letter("asker", "gateway", "monitoring", correlation);
+  message->mutable_read_status();
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("percentiles of the window are never below the true ones and at most a tenth above") {
+  sliding_histogram h{time_point_us{60'000'000}};
+  std::vector<double> values;
+  for (int i = 1; i <= 1000; ++i) values.push_back(0.0001 * i * i);
+  for (double v : values) h.add(v, time_point_us{5});
+  const auto read = h.read(time_point_us{5});
+  CHECK(read.count() == 1000);
+  CHECK(read.max() == values.back());
+  const auto near = [](double got, double truth) { return got >= truth && got <= truth * 1.1; };
+  CHECK(near(read.p50(), values[499]));
+  CHECK(near(read.p95(), values[949]));
+  CHECK(near(read.p99(), values[989]));
+}
+
+TEST_CASE("what is older than the window does not count, and senseless values never do") {
+  sliding_histogram h{time_point_us{60'000'000}};
+  h.add(5, time_point_us{1});
+  h.add(std::nan(""), time_point_us{1});
+  h.add(-1, time_point_us{1});
+  CHECK(h.read(time_point_us{1}).count() == 1);
+  CHECK(h.read(time_point_us{49'000'000}).count() == 1);
+  CHECK(h.read(time_point_us{61'000'000}).count() == 0);
+  h.add(7, time_point_us{61'000'000});
+  CHECK(h.read(time_point_us{61'000'000}).max() == 7);
+}
+
+TEST_CASE("jobs are counted by how they ended") {
+  monitoring_core core{{}};
+  const time_point_us now{1'000'000};
+  (void)core.step(observed(proto::LENGTH), now);
+  (void)core.step(observed(proto::END_OF_TEXT, 1000, 2000, 5, proto::SHARED_CACHE), now);
+  (void)core.step(observed(proto::CANCELLED_BY_CLIENT), now);
+  (void)core.step(observed(proto::FAILED), now);
+  const proto::JobCounters jobs = core.status(now).jobs();
+  CHECK(jobs.finished() == 2);
+  CHECK(jobs.cancelled() == 1);
+  CHECK(jobs.failed() == 1);
+  CHECK(jobs.from_cache() == 1);
+  CHECK(jobs.prompt_tokens() == 12);
+  CHECK(jobs.answer_tokens() == 35);
+  CHECK(jobs.first_token_seconds().count() == 3);
+  CHECK(jobs.inter_token_seconds().max() == doctest::Approx(0.001));
+}
+
+TEST_CASE(
+    "a status asks loader and cache once for all readers, and answers when both have spoken") {
+  monitoring_settings settings;
+  settings.node = "here";
+  kept_posts office;
+  monitoring_role role{settings, office, {{}, [](proto::NodeStatus& s) { s.set_version("v"); }}};
+  const time_point_us now{1'000'000};
+  role.receive(read_status(5), now);
+  role.receive(read_status(6), now);
+  REQUIRE(office.posts.size() == 2);
+  CHECK(office.posts[0]->target().actor() == "model_loader");
+  CHECK(office.posts[1]->target().actor() == "cache_tier");
+  auto models = std::make_shared<proto::Envelope>(reply_to(*office.posts[0]));
+  auto& m = *models->mutable_model_list()->add_models();
+  m.set_name("m");
+  m.set_state(proto::READY);
+  m.set_numerics_class("cpu-1");
+  role.receive(models, now);
+  CHECK(office.posts.size() == 2);
+  auto cache = std::make_shared<proto::Envelope>(reply_to(*office.posts[1]));
+  cache->mutable_cache_status()->add_tiers()->set_name("local");
+  role.receive(cache, now);
+  REQUIRE(office.posts.size() == 4);
+  CHECK(office.posts[3]->correlation() == 6);
+  const auto& status = office.posts[2]->node_status();
+  CHECK(status.models(0).name() == "m");
+  CHECK(status.cache().tiers(0).name() == "local");
+  CHECK(status.numerics_class() == "cpu-1");
+  CHECK(status.version() == "v");
+}
+
+TEST_CASE("loader and cache that do not answer leave their last known answer") {
+  monitoring_settings settings;
+  settings.node = "here";
+  monitoring_core core{settings};
+  time_point_us now{1'000'000};
+  auto asked = core.step(read_status(1), now);
+  auto models = std::make_shared<proto::Envelope>(reply_to(*asked.posts[0]));
+  models->mutable_model_list()->add_models()->set_name("m");
+  (void)core.step(models, now);
+  CHECK(core.tick(now + std::chrono::milliseconds{299}).answers.empty());
+  CHECK(core.tick(now + std::chrono::milliseconds{300}).answers.size() == 1);
+  CHECK(core.status(now).models(0).name() == "m");
+  now += std::chrono::seconds{5};
+  asked = core.step(read_status(2), now);
+  CHECK(asked.posts.size() == 2);
+  (void)core.step(models, now);  // a reply to the earlier question answers nothing
+  const auto away = refuse(*asked.posts[0], proto::Error::UNAVAILABLE, "away");
+  CHECK(core.step(away, now).answers.empty());
+  CHECK(core.step(refuse(*asked.posts[1], proto::Error::UNAVAILABLE, "away"), now).answers.size() ==
+        1);
+  CHECK(core.status(now).models(0).name() == "m");
+}
+
+TEST_CASE("readers that wait are bounded") {
+  monitoring_settings settings;
+  settings.readers_waiting_max = 2;
+  monitoring_core core{settings};
+  (void)core.step(read_status(1), time_point_us{1});
+  (void)core.step(read_status(2), time_point_us{1});
+  const auto third = core.step(read_status(3), time_point_us{1});
+  REQUIRE(third.posts.size() == 1);
+  CHECK(third.posts[0]->error().code() == proto::Error::RESOURCE_EXHAUSTED);
+}
+
+TEST_CASE("the busy share is of the last seconds") {
+  monitoring_core core{{}};
+  for (int second = 0; second <= 20; ++second) {
+    const std::uint64_t busy = second <= 10 ? 0 : static_cast<std::uint64_t>(second - 10) * 500'000;
+    core.read_gauges({{"inference", true, 2, 7, 100, busy}}, time_point_us{second * 1'000'000});
+  }
+  const auto actor = core.status(time_point_us{20'000'000}).actors(0);
+  CHECK(actor.busy_share() == doctest::Approx(0.5));
+  CHECK(actor.mailbox_depth() == 7);
+  CHECK(actor.restarts() == 2);
+}

@@ -1,0 +1,247 @@
+// Workers that die, lie, stall or repeat themselves: the client's stream stays one stream.
+#include <doctest/doctest.h>
+
+#include "gateway_stage.hpp"
+
+using namespace troupe;
+using namespace troupe::cluster;
+using E = proto::Envelope;
+
+namespace {
+
+std::vector<member> two_nodes() {
+  return {node_with("away", proto::READY), node_with("home", proto::READY, true)};
+}
+
+// The next attempt: where it goes and what it is told. Loads the model there where it is asked to.
+std::pair<std::string, proto::StartSequence> next_attempt(gateway_stage& stage) {
+  stage.model_loaded();
+  const auto start = stage.next(E::kStartSequence);
+  if (!start) return {};
+  return {start->target().node(), start->start_sequence()};
+}
+
+proto::Envelope failed(const proto::StartSequence& start, proto::Error::Code code) {
+  proto::Envelope message;
+  message.mutable_sequence_failed()->set_job_id(start.job_id());
+  *message.mutable_sequence_failed()->mutable_fence() = start.fence();
+  message.mutable_sequence_failed()->mutable_error()->set_code(code);
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("a lost worker: the next attempt elsewhere is forced along what was delivered") {
+  gateway_stage stage(two_nodes());
+  const auto first = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(first, 0, 3));
+  CHECK(stage.delivered().size() == 3);
+  SUBCASE("its node is down") {
+    auto members = two_nodes();
+    members[1].up = false;
+    stage.show(members);
+    stage.take(stage.core.node_lost("home", stage.now));
+  }
+  SUBCASE("its actor was started again") {
+    stage.take(stage.core.actor_restarted("home", "inference", stage.now));
+  }
+  SUBCASE("it says so itself") {
+    stage.say("home", "inference", failed(first, proto::Error::UNAVAILABLE));
+  }
+  SUBCASE("the message to it came back") {
+    gateway_stage other(two_nodes());
+    other.submit(job_with('j'));
+    other.prompt_prepared();
+    other.answer_missing();
+    const auto start = other.next(E::kStartSequence);
+    other.answer(start, *refuse(*start, proto::Error::UNAVAILABLE, "no way"));
+    CHECK(next_attempt(other).first == "away");
+    stage.take(stage.core.node_lost("home", stage.now));
+  }
+  const auto [node, second] = next_attempt(stage);
+  CHECK(node == "away");
+  CHECK(second.fence().attempt() == 2);
+  REQUIRE(second.forced_ids_size() == 3);
+  CHECK(second.forced_ids(2) == token_at(2));
+  CHECK(second.credit_tokens() == 5);
+  stage.tokens("home", frame_of(first, 3, 1));  // the old attempt still speaks
+  CHECK(stage.delivered().empty());
+  CHECK(stage.core.counters().frames_fenced == 1);
+  stage.tokens("away", frame_of(second, 3, 5));
+  stage.finished("away", end_of(second, 8));
+  CHECK(stage.delivered(3).size() == 5);
+  CHECK(stage.contiguous);
+  const auto end = stage.next(E::kJobFinished);
+  REQUIRE(end);
+  CHECK(end->job_finished().provenance().attempts() == 2);
+  CHECK(end->job_finished().provenance().worker_node() == "away");
+  CHECK(!end->job_finished().provenance().class_changed());
+}
+
+TEST_CASE("attempts are bounded, and the last reason is told") {
+  gateway_stage stage(two_nodes());
+  proto::StartSequence start = stage.started(job_with('j'));
+  std::string node = "home";
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    CHECK(start.fence().attempt() == static_cast<std::uint32_t>(attempt));
+    stage.say(node, "inference", failed(start, proto::Error::INTERNAL));
+    std::tie(node, start) = next_attempt(stage);
+  }
+  CHECK(node.empty());
+  const auto end = stage.next(E::kJobFinished);
+  REQUIRE(end);
+  CHECK(end->job_finished().reason() == proto::FAILED);
+  CHECK(end->job_finished().error().message().find("3 attempts failed") != std::string::npos);
+  CHECK(stage.core.counters().running == 0);
+}
+
+TEST_CASE("a job that is wrong in itself is not tried again") {
+  gateway_stage stage(two_nodes());
+  const auto start = stage.started(job_with('j'));
+  stage.say("home", "inference", failed(start, proto::Error::INVALID_ARGUMENT));
+  CHECK(stage.count(E::kStartSequence) == 0);
+  CHECK(stage.count(E::kJobFinished) == 1);
+}
+
+TEST_CASE("no node left: the job waits for one, within a bound") {
+  gateway_stage stage;
+  const auto start = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(start, 0, 2));
+  auto members = std::vector{node_with("home", proto::READY, true)};
+  members[0].load.sequences_max = 0;
+  stage.show(members);
+  stage.take(stage.core.actor_restarted("home", "inference", stage.now));
+  CHECK(stage.count(E::kLoadModel) == 0);
+  SUBCASE("one comes") {
+    stage.show({node_with("away", proto::READY), members[0]});
+    const auto [node, second] = next_attempt(stage);
+    CHECK(node == "away");
+    CHECK(second.forced_ids_size() == 2);
+  }
+  SUBCASE("none comes") {
+    stage.wait(milliseconds(6'000));
+    const auto end = stage.next(E::kJobFinished);
+    REQUIRE(end);
+    CHECK(end->job_finished().error().code() == proto::Error::UNAVAILABLE);
+  }
+}
+
+TEST_CASE("frames out of order wait, repeated ones are compared, gaps end the attempt") {
+  gateway_stage stage(two_nodes());
+  const auto start = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(start, 2, 2));
+  stage.finished("home", end_of(start, 8));
+  CHECK(stage.delivered().empty());
+  SUBCASE("the gap closes") {
+    stage.tokens("home", frame_of(start, 0, 2));
+    stage.tokens("home", frame_of(start, 0, 2));
+    stage.tokens("home", frame_of(start, 4, 4));
+    CHECK(stage.delivered().size() == 8);
+    CHECK(stage.contiguous);
+    CHECK(stage.core.counters().frames_repeated == 1);
+    CHECK(stage.count(E::kJobFinished) == 1);
+  }
+  SUBCASE("the gap stays") {
+    stage.wait(milliseconds(600));
+    CHECK(stage.count(E::kStopSequence) == 1);
+    const auto [node, second] = next_attempt(stage);
+    CHECK(node == "away");
+    CHECK(second.forced_ids_size() == 0);
+  }
+}
+
+TEST_CASE("a worker that contradicts itself is given up; what was delivered stands") {
+  gateway_stage stage(two_nodes());
+  const auto start = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(start, 0, 3));
+  proto::SequenceTokens lie = frame_of(start, 0, 3);
+  SUBCASE("another token at a delivered index") {
+    lie.set_ids(1, 49);
+  }
+  SUBCASE("a hash that does not hold") {
+    lie = frame_of(start, 3, 2);
+    lie.set_running_hash(5);
+  }
+  SUBCASE("more tokens than asked for") {
+    lie = frame_of(start, 3, 6);
+  }
+  SUBCASE("a frame across what is held") {
+    lie = frame_of(start, 2, 3);
+  }
+  SUBCASE("no tokens at all") {
+    lie.clear_ids();
+  }
+  stage.tokens("home", lie);
+  CHECK(stage.core.counters().frames_contradicting == 1);
+  CHECK(stage.delivered().size() == 3);
+  const auto [node, second] = next_attempt(stage);
+  CHECK(node == "away");
+  CHECK(second.forced_ids_size() == 3);
+}
+
+TEST_CASE("an end that does not fit the tokens is no end") {
+  gateway_stage stage(two_nodes());
+  const auto start = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(start, 0, 3));
+  auto end = end_of(start, 3);
+  SUBCASE("wrong hash") {
+    end.set_running_hash(1);
+  }
+  SUBCASE("fewer tokens than sent") {
+    end = end_of(start, 2);
+  }
+  SUBCASE("no reason") {
+    end.set_reason(proto::FINISH_REASON_UNSPECIFIED);
+  }
+  stage.finished("home", end);
+  CHECK(stage.count(E::kJobFinished) == 0);
+  CHECK(next_attempt(stage).first == "away");
+}
+
+TEST_CASE("frames from another node, epoch or incarnation are dropped and counted") {
+  gateway_stage stage(two_nodes());
+  const auto start = stage.started(job_with('j'));
+  auto frame = frame_of(start, 0, 1);
+  stage.tokens("away", frame);
+  frame.mutable_fence()->set_gateway_epoch(2);
+  stage.tokens("home", frame);
+  frame = frame_of(start, 0, 1);
+  frame.mutable_fence()->set_worker_incarnation(9);
+  stage.tokens("home", frame);
+  frame = frame_of(start, 0, 1);
+  frame.set_job_id(std::string(16, 'x'));
+  stage.tokens("home", frame);
+  CHECK(stage.delivered().empty());
+  CHECK(stage.core.counters().frames_fenced == 4);
+}
+
+TEST_CASE("a worker gets the client's credit, no more") {
+  gateway_stage stage;
+  const auto start = stage.started(job_with('j', 8, 3));
+  CHECK(start.credit_tokens() == 3);
+  stage.tokens("home", frame_of(start, 0, 3));
+  CHECK(stage.count(E::kGrantSequenceCredit) == 0);
+  stage.credit(start.job_id(), 2);
+  const auto more = stage.next(E::kGrantSequenceCredit);
+  REQUIRE(more);
+  CHECK(more->grant_sequence_credit().tokens() == 2);
+  stage.credit(start.job_id(), 100);
+  CHECK(stage.next(E::kGrantSequenceCredit)->grant_sequence_credit().tokens() == 3);
+  stage.credit(start.job_id(), 100);
+  CHECK(stage.count(E::kGrantSequenceCredit) == 0);
+  stage.credit(start.job_id(), 100, "mallory");
+  CHECK(stage.count(E::kGrantSequenceCredit) == 0);
+}
+
+TEST_CASE("a model whose loading fails at one node is loaded at another") {
+  gateway_stage stage({node_with("away", proto::ON_DISK), node_with("home", proto::ON_DISK, true)});
+  stage.submit(job_with('j'));
+  stage.prompt_prepared();
+  const auto here = stage.next(E::kLoadModel);
+  REQUIRE(here);
+  CHECK(here->target().node() == "home");
+  stage.answer(here, *refuse(*here, proto::Error::RESOURCE_EXHAUSTED, "no memory"));
+  const auto there = stage.next(E::kLoadModel);
+  REQUIRE(there);
+  CHECK(there->target().node() == "away");
+}

@@ -1,0 +1,100 @@
+#include "cluster/gateway/routing.hpp"
+
+#include <doctest/doctest.h>
+
+#include "gateway_stage.hpp"
+
+using namespace troupe;
+using namespace troupe::cluster;
+
+namespace {
+
+const std::string digest_b(64, 'b');
+
+cluster_view view_of(std::vector<member> members) {
+  cluster_view view;
+  view.self = "home";
+  view.members = std::move(members);
+  return view;
+}
+
+std::string chosen(const cluster_view& view, const std::string& numerics = {},
+                   const std::set<std::string>& avoid = {}) {
+  const auto choice = choose_worker(view, {digest_a, numerics, &avoid, {}});
+  return choice ? choice->node : "";
+}
+
+}  // namespace
+
+TEST_CASE("a name means one digest, or the own node's, or is refused") {
+  CHECK(*resolve_model(view_of({node_with("home", proto::ON_DISK, true)}), "tiny") == digest_a);
+  CHECK(*resolve_model(view_of({node_with("away", proto::ON_DISK)}), digest_a) == digest_a);
+  const auto two = view_of({node_with("away", proto::READY, false, "tiny", digest_b),
+                            node_with("home", proto::ON_DISK, true)});
+  CHECK(*resolve_model(two, "tiny") == digest_a);
+  const auto strangers = view_of(
+      {node_with("away", proto::READY, false, "tiny", digest_b), node_with("far", proto::READY)});
+  const auto ambiguous = resolve_model(strangers, "tiny");
+  REQUIRE(!ambiguous);
+  CHECK(ambiguous.failure().code == error_code::invalid_argument);
+  CHECK(ambiguous.failure().message.find(digest_b + " on away") != std::string::npos);
+  CHECK(*resolve_model(strangers, digest_b) == digest_b);
+}
+
+TEST_CASE("an unknown model names those that are known; one on a lost node says so") {
+  member down = node_with("down", proto::READY, false, "lost");
+  down.up = false;
+  const auto view = view_of({down, node_with("home", proto::ON_DISK, true)});
+  const auto unknown = resolve_model(view, "other");
+  REQUIRE(!unknown);
+  CHECK(unknown.failure().code == error_code::not_found);
+  CHECK(unknown.failure().mend == "known models: tiny");
+  const auto lost = resolve_model(view, "lost");
+  REQUIRE(!lost);
+  CHECK(lost.failure().code == error_code::unavailable);
+}
+
+TEST_CASE("a ready node first, then the own file, then one elsewhere, then one that can fetch") {
+  member bare = node_with("bare", proto::READY, false, "other", digest_b);
+  member home = node_with("home", proto::ON_DISK, true);
+  member away = node_with("away", proto::ON_DISK);
+  member warm = node_with("warm", proto::READY);
+  CHECK(chosen(view_of({away, bare, home, warm})) == "warm");
+  CHECK(chosen(view_of({away, bare, home})) == "home");
+  CHECK(chosen(view_of({away, bare})) == "away");
+  away.load.sequences_max = 0;  // has the file, does not compute
+  CHECK(chosen(view_of({away, bare})) == "bare");
+  const auto fetching = choose_worker(view_of({away, bare}), {digest_a, {}, nullptr, {}});
+  REQUIRE(fetching);
+  CHECK(fetching->holders == std::vector<std::string>{"away"});
+  CHECK(!fetching->ready);
+  CHECK(chosen(view_of({bare})).empty());
+  home.models[0].set_state(proto::MODEL_FAILED);
+  CHECK(chosen(view_of({home})).empty());
+}
+
+TEST_CASE(
+    "among equals the least loaded, then the own node; failed and draining ones last or never") {
+  member home = node_with("home", proto::READY, true);
+  member away = node_with("away", proto::READY);
+  CHECK(chosen(view_of({away, home})) == "home");
+  home.load.sequences_running = 2;
+  CHECK(chosen(view_of({away, home})) == "away");
+  away.load.sequences_running = 3;
+  away.load.sequences_max = 16;
+  CHECK(chosen(view_of({away, home})) == "away");
+  CHECK(chosen(view_of({away, home}), {}, {"away"}) == "home");
+  CHECK(chosen(view_of({away}), {}, {"away"}) == "away");
+  away.draining = true;
+  CHECK(chosen(view_of({away, home})) == "home");
+  home.up = false;
+  CHECK(chosen(view_of({away, home})).empty());
+}
+
+TEST_CASE("a job goes on in its numerics class where a node of it exists") {
+  member home = node_with("home", proto::READY, true);
+  member away = node_with("away", proto::READY);
+  home.models[0].set_numerics_class("cuda-sm90-1");
+  CHECK(chosen(view_of({away, home}), "cpu-1") == "away");
+  CHECK(chosen(view_of({home}), "cpu-1") == "home");
+}
