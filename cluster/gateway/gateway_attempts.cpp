@@ -31,6 +31,15 @@ std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   return count;
 }
 
+// Which file the job means, once its digest is known.
+void gateway_core::resolve(job_record& job, step& s) {
+  const auto digest = resolve_model(*view_, job.asked.job().model());
+  if (!digest) return refuse_job(job, wire_error(digest.failure()), s);
+  if (!*digest) return;
+  job.digest = **digest;
+  prepare(job, s);
+}
+
 // The prompt becomes tokens where the file is: here, or at any node that has it.
 void gateway_core::prepare(job_record& job, step& s) {
   std::string node = settings_.node;

@@ -72,9 +72,11 @@ gateway_effects gateway_core::view_changed(cluster_view_ptr view, time_point_us 
   view_ = std::move(view);
   std::vector<std::string> waiting;
   for (const auto& [id, job] : jobs_)
-    if (job.phase == job_phase::waiting_for_node) waiting.push_back(id);
+    if (job.phase == job_phase::waiting_for_node || job.phase == job_phase::waiting_for_model)
+      waiting.push_back(id);
   for (const std::string& id : waiting)
-    if (job_record* job = find(id)) dispatch(*job, s);
+    if (job_record* job = find(id))
+      job->phase == job_phase::waiting_for_node ? dispatch(*job, s) : resolve(*job, s);
   return std::move(s.out);
 }
 

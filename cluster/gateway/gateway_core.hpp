@@ -120,6 +120,7 @@ class gateway_core {
   void take_credit(job_record& job, const proto::SubmitJob& asked);
 
   // gateway_attempts.cpp: the workers' side.
+  void resolve(job_record& job, step& s);
   void prepare(job_record& job, step& s);
   void dispatch(job_record& job, step& s);
   void proceed(job_record& job, step& s);

@@ -54,8 +54,6 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
                                   std::to_string(asked.from_index()) + " without the job's seed",
                               "give the seed that JobAccepted reported"},
                              s);
-  result<std::string> digest = resolve_model(*view_, asked.job().model());
-  if (!digest) return refuse_submission(message, digest.failure(), s);
 
   job_record& job = jobs_[asked.job_id()];
   ++counters_.running;
@@ -65,12 +63,11 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
   job.trace = message.trace();
   job.client = message.sender();
   job.correlation = message.correlation();
-  job.digest = *digest;
   const auto limit = std::chrono::duration_cast<time_point_us>(settings_.job_deadline);
   const time_point_us wished = milliseconds(message.deadline_ms());
   job.deadline_at = s.now + (message.deadline_ms() == 0 ? limit : std::min(limit, wished));
   take_credit(job, asked);
-  prepare(job, s);
+  resolve(job, s);
 }
 
 void gateway_core::take_credit(job_record& job, const proto::SubmitJob& asked) {

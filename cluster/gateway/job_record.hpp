@@ -1,5 +1,6 @@
 // One job at its gateway. Its phases, what each waits for, and where it goes from there:
 //
+//  - waiting_for_model: the digest of the model that it names. Then preparing; or refused.
 //  - preparing: PromptPrepared of a model loader. Then looking_up, loading or running; or refused.
 //  - looking_up: AnswerFound, AnswerMissing. Then finished (from a cache), loading or running.
 //  - loading: ModelLoaded. Then looking_up or running; after an Error it is dispatched again.
@@ -22,7 +23,15 @@
 
 namespace troupe::cluster {
 
-enum class job_phase { preparing, looking_up, loading, waiting_for_node, running, finished };
+enum class job_phase {
+  waiting_for_model,
+  preparing,
+  looking_up,
+  loading,
+  waiting_for_node,
+  running,
+  finished
+};
 
 struct job_record {
   // What was asked.
@@ -41,7 +50,7 @@ struct job_record {
   google::protobuf::RepeatedField<std::int32_t> prompt_ids;
 
   // How it goes.
-  job_phase phase = job_phase::preparing;
+  job_phase phase = job_phase::waiting_for_model;
   std::uint64_t request = 0;  // the pending request that this phase waits for
   bool looked_up = false;
   bool must_load = false;  // ask the loader even where the view says READY

@@ -4,6 +4,8 @@
 #include <map>
 #include <tuple>
 
+#include "actors/model_loader/model_facts.hpp"
+
 namespace troupe::cluster {
 namespace {
 
@@ -38,6 +40,17 @@ error unknown_model(const cluster_view& view, std::string_view wanted) {
           known_names(view)};
 }
 
+std::optional<error> unreadable_model(const cluster_view& view, std::string_view wanted) {
+  for (const member& m : view.members)
+    for (const auto& model : m.models)
+      if (m.up && means(model, wanted) && model.state() == proto::MODEL_FAILED)
+        return error{error_code::unsupported,
+                     "model " + std::string(wanted) + " cannot be used at node " + m.name + ": " +
+                         model.failure(),
+                     "replace the file"};
+  return std::nullopt;
+}
+
 const proto::ModelDescription* find_model(const member& m, std::string_view digest) {
   for (const auto& model : m.models)
     if (model.digest() == digest) return &model;
@@ -66,22 +79,34 @@ std::optional<int> state_rank(const member& m, const proto::ModelDescription* mo
 
 }  // namespace
 
-result<std::string> resolve_model(const cluster_view& view, std::string_view wanted) {
+result<std::optional<std::string>> resolve_model(const cluster_view& view,
+                                                 std::string_view wanted) {
+  using known = std::optional<std::string>;
   std::map<std::string, std::string> nodes_by_digest;
   std::set<std::string> own;
+  bool own_unread = false;
+  bool some_unread = false;
   for (const member& m : view.members) {
     if (!m.up) continue;
     for (const auto& model : m.models) {
-      if (model.digest() == wanted) return std::string(wanted);
+      if (model.digest() == wanted) return known(wanted);
+      if (model.digest().empty() && model.state() != proto::MODEL_FAILED) {
+        some_unread |= model.name() == wanted || is_digest(wanted);
+        own_unread |= m.self && model.name() == wanted;
+      }
       if (model.name() != wanted || model.digest().empty()) continue;
       std::string& nodes = nodes_by_digest[model.digest()];
       nodes += (nodes.empty() ? "" : ", ") + m.name;
       if (m.self) own.insert(model.digest());
     }
   }
-  if (nodes_by_digest.empty()) return unknown_model(view, wanted);
-  if (nodes_by_digest.size() == 1) return nodes_by_digest.begin()->first;
-  if (own.size() == 1) return *own.begin();
+  if (own_unread || (nodes_by_digest.empty() && some_unread)) return known();
+  if (nodes_by_digest.empty()) {
+    if (auto broken = unreadable_model(view, wanted)) return *std::move(broken);
+    return unknown_model(view, wanted);
+  }
+  if (nodes_by_digest.size() == 1) return known(nodes_by_digest.begin()->first);
+  if (own.size() == 1) return known(*own.begin());
   std::string found;
   for (const auto& [digest, nodes] : nodes_by_digest)
     found += (found.empty() ? "" : "; ") + digest + " on " + nodes;

@@ -15,10 +15,12 @@
 
 namespace troupe::cluster {
 
-// The one digest that a name (or a digest) stands for on the nodes that are up. Two digests under
-// one name: the own node's decides; else refused (invalid_argument). Unknown: not_found with the
-// known names; known only on lost nodes: unavailable.
-result<std::string> resolve_model(const cluster_view& view, std::string_view wanted);
+// The one digest that a name (or a digest) stands for on the nodes that are up; nullopt while it is
+// being computed (a file's first reading), at the own node or wherever the name is known. Two
+// digests under one name: the own node's decides; else refused (invalid_argument). Unknown:
+// not_found with the known names; known only on lost nodes: unavailable; a file that cannot be
+// read: unsupported, with the reason.
+result<std::optional<std::string>> resolve_model(const cluster_view& view, std::string_view wanted);
 
 struct worker_wish {
   std::string digest;

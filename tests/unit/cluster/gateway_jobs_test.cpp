@@ -160,6 +160,33 @@ TEST_CASE("a model that is on disk is loaded first, and then the cache is asked 
   CHECK(stage.count(E::kLoadModel) == 0);
 }
 
+TEST_CASE("a job for a file that is still being read waits for its digest, within its deadline") {
+  const member unread = node_with("home", proto::ON_DISK, true, "tiny", "");
+  gateway_stage stage({unread});
+  stage.submit(job_with('j'));
+  stage.submit(job_with('k'), "alice", 50);
+  stage.wait(milliseconds(20));
+  CHECK(stage.sent.empty());
+  CHECK(stage.core.counters().running == 2);
+  stage.wait(milliseconds(40));
+  const auto late = stage.next(E::kError);
+  REQUIRE(late);
+  CHECK(late->error().code() == proto::Error::DEADLINE_EXCEEDED);
+  CHECK(stage.core.counters().running == 1);
+  stage.show({node_with("home", proto::ON_DISK, true)});
+  CHECK(stage.count(E::kPreparePrompt) == 1);
+  stage.prompt_prepared();
+  CHECK(stage.count(E::kJobAccepted) == 1);
+
+  gateway_stage broken({unread});
+  broken.submit(job_with('j'));
+  broken.show({node_with("home", proto::MODEL_FAILED, true, "tiny", "")});
+  const auto refused = broken.next(E::kError);
+  REQUIRE(refused);
+  CHECK(refused->error().code() == proto::Error::UNSUPPORTED);
+  CHECK(broken.core.known_jobs() == 0);
+}
+
 TEST_CASE("the same id attaches from where the client stands; another content is refused") {
   gateway_stage stage;
   const auto start = stage.started(job_with('j'));

@@ -27,18 +27,18 @@ std::string chosen(const cluster_view& view, const std::string& numerics = {},
 }  // namespace
 
 TEST_CASE("a name means one digest, or the own node's, or is refused") {
-  CHECK(*resolve_model(view_of({node_with("home", proto::ON_DISK, true)}), "tiny") == digest_a);
-  CHECK(*resolve_model(view_of({node_with("away", proto::ON_DISK)}), digest_a) == digest_a);
+  CHECK(**resolve_model(view_of({node_with("home", proto::ON_DISK, true)}), "tiny") == digest_a);
+  CHECK(**resolve_model(view_of({node_with("away", proto::ON_DISK)}), digest_a) == digest_a);
   const auto two = view_of({node_with("away", proto::READY, false, "tiny", digest_b),
                             node_with("home", proto::ON_DISK, true)});
-  CHECK(*resolve_model(two, "tiny") == digest_a);
+  CHECK(**resolve_model(two, "tiny") == digest_a);
   const auto strangers = view_of(
       {node_with("away", proto::READY, false, "tiny", digest_b), node_with("far", proto::READY)});
   const auto ambiguous = resolve_model(strangers, "tiny");
   REQUIRE(!ambiguous);
   CHECK(ambiguous.failure().code == error_code::invalid_argument);
   CHECK(ambiguous.failure().message.find(digest_b + " on away") != std::string::npos);
-  CHECK(*resolve_model(strangers, digest_b) == digest_b);
+  CHECK(**resolve_model(strangers, digest_b) == digest_b);
 }
 
 TEST_CASE("an unknown model names those that are known; one on a lost node says so") {
@@ -52,6 +52,37 @@ TEST_CASE("an unknown model names those that are known; one on a lost node says 
   const auto lost = resolve_model(view, "lost");
   REQUIRE(!lost);
   CHECK(lost.failure().code == error_code::unavailable);
+}
+
+TEST_CASE("a name is not decided while the file that decides it has no digest yet") {
+  const member unread = node_with("home", proto::ON_DISK, true, "tiny", "");
+  const auto pending = [](const cluster_view& view, std::string_view wanted) {
+    const auto found = resolve_model(view, wanted);
+    return found && !*found;
+  };
+  CHECK(pending(view_of({unread}), "tiny"));
+  CHECK(pending(view_of({unread}), digest_a));
+  CHECK(
+      pending(view_of({node_with("away", proto::READY, false, "tiny", digest_b), unread}), "tiny"));
+  CHECK(!resolve_model(view_of({unread}), "other"));
+
+  const member away = node_with("away", proto::ON_DISK, false, "tiny", "");
+  CHECK(pending(view_of({away}), "tiny"));
+  CHECK(**resolve_model(view_of({away, node_with("home", proto::ON_DISK, true)}), "tiny") ==
+        digest_a);
+  member down = away;
+  down.up = false;
+  CHECK(!resolve_model(view_of({down}), "tiny"));
+}
+
+TEST_CASE("a model whose file cannot be read says why") {
+  member broken = node_with("home", proto::MODEL_FAILED, true, "tiny", "");
+  broken.models[0].set_failure("the file ends early");
+  const auto refused = resolve_model(view_of({broken}), "tiny");
+  REQUIRE(!refused);
+  CHECK(refused.failure().code == error_code::unsupported);
+  CHECK(refused.failure().message.find("the file ends early") != std::string::npos);
+  CHECK(**resolve_model(view_of({broken, node_with("away", proto::READY)}), "tiny") == digest_a);
 }
 
 TEST_CASE("a ready node first, then the own file, then one elsewhere, then one that can fetch") {
