@@ -119,6 +119,10 @@ std::vector<filled_line> filled_messages() {
       auto& ids = *envelope.mutable_submit_job()->mutable_job()->mutable_token_ids();
       for (const int id : {0, 1, 127, 128, 32000, -1}) ids.add_ids(id);
       all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
+      proto::JobSpecification& job = *envelope.mutable_submit_job()->mutable_job();
+      fill(*job.mutable_chat());
+      job.mutable_sampling()->mutable_constraint()->set_json_schema("{}");
+      all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
     }
   }
   for (int i = 0; i < link_file().message_type_count(); ++i) {
