@@ -37,12 +37,9 @@ loader_core::effects loader_core::begin(time_point_us now) {
 loader_core::effects loader_core::step(const envelope_ptr& message, time_point_us now) {
   effects out;
   switch (message->payload_case()) {
-    case proto::Envelope::kListModels: {
-      auto reply = std::make_shared<proto::Envelope>(reply_to(*message));
-      *reply->mutable_model_list() = list();
-      out.posts.push_back(std::move(reply));
+    case proto::Envelope::kListModels:
+      list_models(message, now, out);
       break;
-    }
     case proto::Envelope::kLoadModel:
       load_model(message, now, out);
       break;
@@ -139,6 +136,17 @@ proto::ModelDescription loader_core::describe(const entry& e) const {
   return to;
 }
 
+// An empty list would say that there are no models, where none was looked for yet.
+void loader_core::list_models(const envelope_ptr& message, time_point_us now, effects& out) {
+  if (!scanned_once_ && early_requests_.size() < settings_.waiting_requests_max) {
+    early_requests_.push_back(waiting(message, now));
+    return;
+  }
+  auto reply = std::make_shared<proto::Envelope>(reply_to(*message));
+  *reply->mutable_model_list() = list();
+  out.posts.push_back(std::move(reply));
+}
+
 proto::ModelList loader_core::list() const {
   proto::ModelList list;
   for (const auto& [name, e] : entries_) *list.add_models() = describe(*e);
@@ -185,8 +193,9 @@ void loader_core::scanned(const files_scanned& report, time_point_us now, effect
   scanned_once_ = true;
   for (auto& [id, at] : lookups_) at.scanned = true;
   resolve_lookups(now, out);
-  for (const waiter& early : std::exchange(early_prompts_, {}))
-    prepare_prompt(early.request, now, out);
+  for (const waiter& early : std::exchange(early_requests_, {}))
+    early.request->has_list_models() ? list_models(early.request, now, out)
+                                     : prepare_prompt(early.request, now, out);
 }
 
 void loader_core::examine(entry& e, effects& out) {
@@ -243,7 +252,7 @@ void loader_core::prepare_prompt(const envelope_ptr& message, time_point_us now,
                                  "try again later"));
     }
   };
-  if (!scanned_once_) return keep(early_prompts_);
+  if (!scanned_once_) return keep(early_requests_);
   entry* const e = find(wish.model());
   if (e == nullptr) {
     out.posts.push_back(refused(*message, unknown_model(wish.model())));
@@ -357,7 +366,7 @@ void loader_core::expire(time_point_us now, effects& out) {
     sift(e->loads);
     sift(e->prompts);
   }
-  sift(early_prompts_);
+  sift(early_requests_);
   std::erase_if(lookups_, [&](const auto& at) {
     const waiter& w = at.second.who;
     if (!w.expires || *w.expires > now) return false;

@@ -84,6 +84,7 @@ class loader_core {
   // messages
   void load_model(const envelope_ptr& message, time_point_us now, effects& out);
   void unload_model(const envelope_ptr& message, time_point_us now, effects& out);
+  void list_models(const envelope_ptr& message, time_point_us now, effects& out);
   void prepare_prompt(const envelope_ptr& message, time_point_us now, effects& out);
   void read_model_bytes(const envelope_ptr& message, effects& out);
   void reply_arrived(const proto::Envelope& message, time_point_us now, effects& out);
@@ -141,7 +142,7 @@ class loader_core {
   std::uint64_t next_id_ = 0;
   std::uint64_t last_correlation_ = 0;
   bool scanned_once_ = false;
-  std::vector<waiter> early_prompts_;  // came before the first scan
+  std::vector<waiter> early_requests_;  // ListModels, PreparePrompt that came before the first scan
   time_point_us next_scan_{};
 };
 

@@ -28,6 +28,22 @@ TEST_CASE("models are found, named, described, and not hashed again after a rest
   CHECK(disk->hashed == 4);
 }
 
+TEST_CASE("who asks for the models before the first scan hears of them after it, not of none") {
+  loader_core core({}, 1u << 30, {}, {});
+  const time_point_us now{0};
+  core.begin(now);
+  auto question = std::make_shared<proto::Envelope>();
+  question->set_correlation(7);
+  question->mutable_list_models();
+  CHECK(core.step(question, now).posts.empty());
+  const auto answered = core.absorb(files_scanned{{{"/models/one.gguf", 3, 1, {}}}}, now);
+  REQUIRE(answered.posts.size() == 1);
+  CHECK(answered.posts[0]->correlation() == 7);
+  REQUIRE(answered.posts[0]->model_list().models_size() == 1);
+  CHECK(answered.posts[0]->model_list().models(0).name() == "one");
+  CHECK(core.step(question, now).posts.size() == 1);
+}
+
 TEST_CASE("a model loads once for all who ask, by name or digest") {
   loader_bench b{disk_with({{"alpha", 'a'}})};
   b.load("alpha", {}, 1);
