@@ -32,7 +32,7 @@ node::node(const node_wish& wish) {
   for (const std::string& peer : wish.peers) yaml += (yaml.back() == '[' ? "" : ", ") + peer;
   yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  enabled: ";
   yaml += wish.computes ? "true\n" : "false\n";
-  if (!wish.redis.empty()) yaml += "cache:\n  redis: " + wish.redis + "\n  redis_retry: 100ms\n";
+  if (!wish.redis.empty()) yaml += "cache:\n  redis: " + wish.redis + "\n  redis_retry: 100ms\n  redis_deadline: 900ms\n";
   write_file(folder_.path() / "node.yaml", yaml);
   process_.emplace(
       std::vector<std::string>{TROUPED, "--config", (folder_.path() / "node.yaml").string()},
