@@ -105,6 +105,9 @@ inline constexpr cast_row cast[] = {
      repeat::safe, 0},
 
     {"heartbeat", "node", "node", "the node lives; its models and load", "", "", repeat::safe, 0},
+    {"drain_node", "client", "node", "end, when what runs here has ended", "node_draining", "",
+     repeat::safe, 5'000},
+    {"node_draining", "node", "client", "it will, within this time", "", "", repeat::safe, 0},
     {"echo", "any", "node", "send this back", "echoed", "", repeat::safe, 5'000},
     {"echoed", "node", "any", "here it is", "", "", repeat::safe, 0},
     {"count_flood", "any", "node", "count this", "", "", repeat::never, 0},
