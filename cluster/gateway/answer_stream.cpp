@@ -6,6 +6,18 @@
 #include "actors/running_hash.hpp"
 
 namespace troupe::cluster {
+namespace {
+
+bool has_alternatives(const proto::SequenceTokens& frame, std::uint32_t asked) {
+  if (frame.alternatives_size() != (asked > 0 ? frame.ids_size() : 0)) return false;
+  return std::all_of(frame.alternatives().begin(), frame.alternatives().end(),
+                     [&](const proto::TokenAlternatives& one) {
+                       return one.ids_size() == one.log_probabilities_size() &&
+                              static_cast<std::uint32_t>(one.ids_size()) <= asked;
+                     });
+}
+
+}  // namespace
 
 std::uint64_t answer_stream::hash_at(std::uint32_t tokens) const {
   assert(tokens <= size());
@@ -13,11 +25,12 @@ std::uint64_t answer_stream::hash_at(std::uint32_t tokens) const {
 }
 
 answer_stream::taken answer_stream::take(const proto::SequenceTokens& frame,
-                                         std::uint32_t tokens_max) {
+                                         std::uint32_t tokens_max, std::uint32_t alternatives) {
   const auto count = static_cast<std::uint64_t>(frame.ids_size());
   const std::uint64_t end = frame.first_index() + count;
   const auto scores = static_cast<std::uint64_t>(frame.log_probabilities_size());
   if (count == 0 || end > tokens_max || (scores != 0 && scores != count)) return taken::contradicts;
+  if (!has_alternatives(frame, alternatives)) return taken::contradicts;
   if (frame.first_index() < size()) {
     if (end > size()) return taken::contradicts;
     const bool equal =
@@ -37,7 +50,7 @@ answer_stream::taken answer_stream::take(const proto::SequenceTokens& frame,
     early_.erase(early_.begin());
     if (next.first_index() == size()) {
       if (!append(next)) return taken::contradicts;
-    } else if (take(next, tokens_max) == taken::contradicts) {
+    } else if (take(next, tokens_max, alternatives) == taken::contradicts) {
       return taken::contradicts;
     }
   }
@@ -65,6 +78,8 @@ bool answer_stream::append(const proto::SequenceTokens& frame) {
   } else if (!log_probabilities_.empty()) {
     log_probabilities_.resize(ids_.size() + frame.ids_size(), 0.0f);
   }
+  alternatives_.insert(alternatives_.end(), frame.alternatives().begin(),
+                       frame.alternatives().end());
   ids_.insert(ids_.end(), frame.ids().begin(), frame.ids().end());
   hashes_.insert(hashes_.end(), hashes.begin(), hashes.end());
   return true;
@@ -103,8 +118,18 @@ proto::JobTokens answer_stream::cut(std::uint32_t first, std::uint32_t count) co
   if (!log_probabilities_.empty())
     out.mutable_log_probabilities()->Add(log_probabilities_.begin() + first,
                                          log_probabilities_.begin() + first + count);
+  if (!alternatives_.empty())
+    for (std::uint32_t i = first; i < first + count; ++i)
+      *out.add_alternatives() = alternatives_[i];
   out.set_running_hash(hash_at(first + count));
   return out;
+}
+
+std::uint64_t answer_stream::bytes_held() const {
+  std::uint64_t bytes = ids_.size() * 24u + text_.size();
+  for (const proto::TokenAlternatives& one : alternatives_)
+    bytes += sizeof one + static_cast<std::uint64_t>(one.ids_size()) * 8;
+  return bytes;
 }
 
 proto::CachedAnswer answer_stream::whole() const {

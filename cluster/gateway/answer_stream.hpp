@@ -27,7 +27,9 @@ class answer_stream {
     overflow,     // too many early frames
   };
 
-  taken take(const proto::SequenceTokens& frame, std::uint32_t tokens_max);
+  // alternatives: that the job asks for beside each token; each token of a frame has them, or none.
+  taken take(const proto::SequenceTokens& frame, std::uint32_t tokens_max,
+             std::uint32_t alternatives = 0);
   // A cached answer as a whole; false (and nothing taken) where it is not consistent in itself.
   // Only into an empty stream.
   bool take_whole(const proto::CachedAnswer& answer, std::uint32_t tokens_max);
@@ -38,19 +40,21 @@ class answer_stream {
   std::uint64_t hash_at(std::uint32_t tokens) const;
   const std::vector<std::int32_t>& ids() const { return ids_; }
   const std::string& text() const { return text_; }
+  std::uint64_t bytes_held() const;
 
   // Tokens [first, first + count) with the text that they add. Needs first + count <= size().
   proto::JobTokens cut(std::uint32_t first, std::uint32_t count) const;
-  // Everything held, for the cache; the caller adds reason, tail and origin.
+  // Everything held but alternatives, for the cache; the caller adds reason, tail and origin.
   proto::CachedAnswer whole() const;
 
  private:
   bool append(const proto::SequenceTokens& frame);
 
   std::vector<std::int32_t> ids_;
-  std::vector<std::uint64_t> hashes_;     // after each token
-  std::vector<std::uint32_t> text_ends_;  // bytes of text after each token
-  std::vector<float> log_probabilities_;  // empty, or one for each token
+  std::vector<std::uint64_t> hashes_;                   // after each token
+  std::vector<std::uint32_t> text_ends_;                // bytes of text after each token
+  std::vector<float> log_probabilities_;                // empty, or one for each token
+  std::vector<proto::TokenAlternatives> alternatives_;  // empty, or one for each token
   std::string text_;
   std::map<std::uint32_t, proto::SequenceTokens> early_;
 };

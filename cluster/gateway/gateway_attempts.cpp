@@ -1,6 +1,7 @@
 // The workers' side of the gateway: choosing a node, attempts, their frames, and going on
 // elsewhere.
 #include <algorithm>
+#include <cmath>
 
 #include "cluster/gateway/gateway_core.hpp"
 
@@ -13,6 +14,24 @@ bool worth_another_attempt(proto::Error::Code code) {
   return row_of(ours).retry == retry_by::runtime_elsewhere ||
          ours == error_code::resource_exhausted || ours == error_code::not_found ||
          ours == error_code::deadline_exceeded || ours == error_code::data_corrupt;
+}
+
+// Unit length, as far as float goes; none where none was asked for.
+bool embedding_fits(const google::protobuf::RepeatedField<float>& embedding, bool asked) {
+  if (!asked) return embedding.empty();
+  double squares = 0;
+  for (const float value : embedding) squares += static_cast<double>(value) * value;
+  return std::fabs(squares - 1) <= 1e-3;  // NaN does not
+}
+
+// The error of a job that is not given another worker to kill.
+proto::Error poison(const std::vector<std::string>& lost_at) {
+  std::string nodes;
+  for (const std::string& node : lost_at) nodes += (nodes.empty() ? "" : ", then ") + node;
+  return wire_error(proto::Error::INTERNAL,
+                    "poison: " + std::to_string(lost_at.size()) +
+                        " workers died while they ran this job (" + nodes + ")",
+                    "read those nodes' logs before you submit it again");
 }
 
 bool holds(const cluster_view& view, const std::string& node, const std::string& digest) {
@@ -29,6 +48,11 @@ std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   for (const auto& [id, job] : jobs_)
     count += !job.finished && job.phase == job_phase::running && job.worker == node;
   return count;
+}
+
+// A cached answer has neither alternatives nor an embedding.
+bool may_be_cached(const job_record& job) {
+  return !job.asked.job().embed() && job.asked.job().alternatives() == 0;
 }
 
 // Which file the job means, once its digest is known.
@@ -61,6 +85,10 @@ void gateway_core::prepare(job_record& job, step& s) {
   wish.set_model(job.digest);
   wish.set_text(job.asked.job().text());
   wish.set_parse_special(job.asked.job().parse_special());
+  if (job.asked.job().has_chat()) {
+    *wish.mutable_chat() = job.asked.job().chat();
+    wish.set_local_seconds(job.local_seconds);
+  }
   ask(job, request_kind::prepare, std::move(message), settings_.prepare_wait, s);
 }
 
@@ -89,8 +117,8 @@ void gateway_core::dispatch(job_record& job, step& s) {
 
 // The next step toward a running sequence at the chosen worker.
 void gateway_core::proceed(job_record& job, step& s) {
-  if (!job.looked_up && !job.asked.cache_bypass() && !job.numerics_class.empty())
-    return look_up(job, s);
+  const bool asks_cache = may_be_cached(job) && !job.asked.cache_bypass();
+  if (!job.looked_up && asks_cache && !job.numerics_class.empty()) return look_up(job, s);
   if (!job.worker_ready) return load(job, s);
   start(job, s);
 }
@@ -153,6 +181,10 @@ void gateway_core::start(job_record& job, step& s) {
   wish.set_tokens_max(job.pinned.tokens_max());
   *wish.mutable_stop() = job.asked.job().stop();
   wish.set_ignore_end(job.asked.job().ignore_end());
+  wish.set_alternatives(job.asked.job().alternatives());
+  wish.set_embed(job.asked.job().embed());
+  wish.set_tenant(job.tenant);
+  wish.set_priority(job.asked.priority());
   wish.set_credit_tokens(static_cast<std::uint32_t>(job.worker_limit - held));
   s.out.log.push_back("attempt_started job=" + shown_id(job.id) +
                       " attempt=" + std::to_string(job.attempt) + " worker=" + job.worker +
@@ -187,6 +219,8 @@ void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step
                       " held_tokens=" + std::to_string(job.answer.size()) + " reason=\"" +
                       why.message() + "\"");
   if (!worth_another_attempt(why.code())) return finish_early(job, proto::FAILED, why, s);
+  if (job.lost_at.size() >= settings_.worker_losses_max)
+    return finish_early(job, proto::FAILED, poison(job.lost_at), s);
   if (job.failures >= settings_.attempts_max) {
     proto::Error last = why;
     last.set_message(std::to_string(job.failures) + " attempts failed; the last one at node " +
@@ -214,7 +248,7 @@ void gateway_core::take_tokens(const proto::Envelope& message, step& s) {
   job_record* job = fenced_job(message, frame.job_id(), frame.fence());
   if (!job) return;
   job->progress_at = s.now;
-  switch (job->answer.take(frame, job->pinned.tokens_max())) {
+  switch (job->answer.take(frame, job->pinned.tokens_max(), job->asked.job().alternatives())) {
     case answer_stream::taken::advanced:
       break;
     case answer_stream::taken::early:
@@ -264,7 +298,8 @@ void gateway_core::conclude(job_record& job, step& s) {
   const bool known_reason = ending.reason() == proto::END_OF_TEXT ||
                             ending.reason() == proto::STOP_TEXT || ending.reason() == proto::LENGTH;
   if (ending.answer_tokens() != held || ending.running_hash() != job.answer.hash_at(held) ||
-      job.answer.has_gap() || !known_reason) {
+      job.answer.has_gap() || !known_reason ||
+      !embedding_fits(ending.embedding(), job.asked.job().embed())) {
     ++counters_.frames_contradicting;
     return attempt_failed(
         job,

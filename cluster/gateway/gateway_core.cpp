@@ -134,9 +134,18 @@ void gateway_core::fail_requests_to(const std::string& node, const std::string& 
     if (found == requests_.end()) continue;
     request gone = std::move(found->second);
     requests_.erase(found);
+    if (gone.kind == request_kind::start) note_loss(gone.job, node);
     const std::string who = actor.empty() ? "node " + node : actor + " at node " + node;
     request_failed(std::move(gone), wire_error(proto::Error::UNAVAILABLE, who + " " + why), s);
   }
+}
+
+// A job that ran where a worker died may be the reason. One that went while it drained went on
+// purpose.
+void gateway_core::note_loss(const std::string& id, const std::string& node) {
+  const member* m = view_->find(node);
+  job_record* job = find(id);
+  if (job && !(m && m->draining)) job->lost_at.push_back(node);
 }
 
 gateway_effects gateway_core::tick(time_point_us now) {
@@ -187,7 +196,8 @@ void gateway_core::check_times(job_record& job, step& s) {
                                      "tokens after index " + std::to_string(job.answer.size()) +
                                          " did not come from node " + job.worker),
                           s);
-  if (job.worker_limit > job.answer.size() && s.now - job.progress_at >= settings_.progress_wait)
+  const bool may_send = job.worker_limit > job.answer.size() || job.asked.job().embed();
+  if (may_send && s.now - job.progress_at >= settings_.progress_wait)
     attempt_failed(job,
                    wire_error(proto::Error::DEADLINE_EXCEEDED,
                               "node " + job.worker + " sent nothing for too long"),

@@ -4,7 +4,8 @@
 // Invariants: a client gets each index once, contiguous from where it asked, never more than its
 // credit; a delivered token never changes; a job ends once; every request that waits has a deadline
 // (request_table); the number of jobs, of kept answers and of early frames is bounded. A job that
-// lost its worker is started elsewhere with the tokens it holds forced. Threading: none; a pure
+// lost its worker is started elsewhere with the tokens it holds forced; one whose workers died
+// twice while it ran there is set aside as poison. Threading: none; a pure
 // core (actors/core.hpp). Its grammar is in proto/job.proto, its phases in job_record.hpp.
 #pragma once
 
@@ -31,12 +32,14 @@ struct gateway_settings {
   std::uint64_t seed_salt = 0;  // for jobs that bring no seed: random at each start
   job_bounds bounds;
   std::uint32_t jobs_max = 1024;
+  std::uint32_t tenant_jobs_max = 0;  // that run at once for one tenant; 0: no such bound
   std::uint32_t finished_jobs_kept = 1024;
   milliseconds finished_kept_for{300'000};
   std::uint64_t kept_bytes_max = 64u << 20;
   std::uint32_t default_credit = 256;
   std::uint32_t frame_tokens_max = 64;  // of one JobTokens
   std::uint32_t attempts_max = 3;
+  std::uint32_t worker_losses_max = 2;  // that one job lives through; then it is set aside
   std::uint32_t status_reads_max = 64;
   milliseconds job_deadline{600'000};
   milliseconds prepare_wait{10'000};    // PreparePrompt
@@ -72,6 +75,10 @@ struct gateway_counters {
 class gateway_core {
  public:
   explicit gateway_core(gateway_settings settings);
+
+  // What the wall clock shows, as seconds of local time: jobs that come from now on are pinned to
+  // it.
+  void tell_local_time(std::int64_t seconds) { local_seconds_ = seconds; }
 
   gateway_effects receive(const proto::Envelope& message, time_point_us now);
   gateway_effects view_changed(cluster_view_ptr view, time_point_us now);
@@ -155,6 +162,8 @@ class gateway_core {
   void fail_requests_to(const std::string& node, const std::string& actor, const char* why,
                         step& s);
 
+  void note_loss(const std::string& id, const std::string& node);
+
   proto::Envelope to_node(const job_record& job, const std::string& node, const char* actor,
                           step& s) const;
   proto::Envelope to_client(const job_record& job) const;
@@ -164,6 +173,7 @@ class gateway_core {
   void post(proto::Envelope message, step& s) const;
   job_record* find(const std::string& id);
   std::uint32_t sequences_at(const std::string& node) const;
+  std::uint32_t running_of(const std::string& tenant) const;
 
   gateway_settings settings_;
   gateway_counters counters_;
@@ -172,6 +182,7 @@ class gateway_core {
   std::map<std::uint64_t, request> requests_;
   std::map<std::uint64_t, status_read> status_reads_;
   std::uint64_t next_correlation_ = 1;
+  std::int64_t local_seconds_ = 0;
   bool stopping_ = false;
 };
 

@@ -6,6 +6,7 @@
 namespace troupe::cluster {
 
 proto::AnswerKey key_of(const job_record& job, const std::string& numerics_class);
+bool may_be_cached(const job_record& job);
 
 namespace {
 
@@ -14,8 +15,9 @@ std::uint64_t elapsed_us(const std::optional<time_point_us>& from, time_point_us
 }
 
 std::uint64_t kept_bytes(const job_record& job) {
-  return job.answer.size() * 24u + job.answer.text().size() +
-         static_cast<std::uint64_t>(job.prompt_ids.size()) * 4;
+  const auto embedding = static_cast<std::uint64_t>(job.finished->embedding_size());
+  return job.answer.bytes_held() + static_cast<std::uint64_t>(job.prompt_ids.size()) * 4 +
+         embedding * 4;
 }
 
 }  // namespace
@@ -33,9 +35,11 @@ void gateway_core::finish_computed(job_record& job, const proto::SequenceFinishe
   origin.set_queue_us(ending.queue_us());
   origin.set_prefill_us(ending.prefill_us());
   origin.set_decode_us(ending.decode_us());
+  origin.set_prefix_tokens(ending.prefix_tokens());
+  *finished.mutable_embedding() = ending.embedding();
   if (!ending.numerics_class().empty() && ending.numerics_class() != job.first_class)
     job.class_changed = true;
-  if (!job.class_changed) {
+  if (!job.class_changed && may_be_cached(job)) {
     proto::Envelope store = to_node(job, settings_.node, "cache_tier", s);
     *store.mutable_store_answer()->mutable_key() = key_of(job, job.first_class);
     proto::CachedAnswer& answer = *store.mutable_store_answer()->mutable_answer();
@@ -113,6 +117,7 @@ void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
       " total_us=" + std::to_string(origin.total_us()));
   proto::Envelope told = to_node(job, settings_.node, "monitoring", s);
   *told.mutable_observe_job()->mutable_finished() = finished;
+  told.mutable_observe_job()->mutable_finished()->clear_embedding();
   post(std::move(told), s);
   job.finished = std::move(finished);
   pump(job, s);

@@ -2,8 +2,18 @@
 
 #include <spdlog/spdlog.h>
 
+#include <ctime>
+
 namespace troupe::cluster {
 namespace {
+
+// The wall clock's local time, counted as if it were UTC: days of 86400 seconds from 1970 on.
+std::int64_t local_seconds() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  return ::timegm(&local);
+}
 
 class gateway_role : public role {
  public:
@@ -14,6 +24,7 @@ class gateway_role : public role {
   }
 
   void receive(const envelope_ptr& message, time_point_us now) override {
+    if (message->has_submit_job()) core_.tell_local_time(local_seconds());
     carry_out(core_.receive(*message, now));
   }
 

@@ -46,6 +46,14 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
                               std::to_string(counters_.running) + " jobs run at " + settings_.node,
                               "try again later, or raise gateway.jobs_max"},
                              s);
+  const std::string& tenant = asked.tenant().empty() ? message.sender().node() : asked.tenant();
+  if (settings_.tenant_jobs_max > 0 && running_of(tenant) >= settings_.tenant_jobs_max)
+    return refuse_submission(message,
+                             {error_code::resource_exhausted,
+                              std::to_string(settings_.tenant_jobs_max) + " jobs of tenant " +
+                                  tenant + " run at " + settings_.node,
+                              "try again when one has ended, or raise gateway.tenant_jobs_max"},
+                             s);
   const proto::SamplingParameters& sampling = asked.job().sampling();
   if (asked.from_index() > 0 && sampling.temperature() > 0 && !sampling.has_seed())
     return refuse_submission(message,
@@ -62,12 +70,20 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
   job.asked = asked;
   job.trace = message.trace();
   job.client = message.sender();
+  job.local_seconds = local_seconds_;
+  job.tenant = tenant;
   job.correlation = message.correlation();
   const auto limit = std::chrono::duration_cast<time_point_us>(settings_.job_deadline);
   const time_point_us wished = milliseconds(message.deadline_ms());
   job.deadline_at = s.now + (message.deadline_ms() == 0 ? limit : std::min(limit, wished));
   take_credit(job, asked);
   resolve(job, s);
+}
+
+std::uint32_t gateway_core::running_of(const std::string& tenant) const {
+  std::uint32_t count = 0;
+  for (const auto& [id, job] : jobs_) count += !job.finished && job.tenant == tenant;
+  return count;
 }
 
 void gateway_core::take_credit(job_record& job, const proto::SubmitJob& asked) {
@@ -189,6 +205,8 @@ void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared
                                         prepared.vocabulary_size());
       !fine)
     return refuse_job(job, wire_error(fine.failure()), s);
+  if (status fine = check_bias_ids(job.asked.job().sampling(), prepared.vocabulary_size()); !fine)
+    return refuse_job(job, wire_error(fine.failure()), s);
   const auto prompt = static_cast<std::uint32_t>(job.prompt_ids.size());
   proto::JobAccepted& pinned = job.pinned;
   pinned.set_job_id(job.id);
@@ -198,7 +216,9 @@ void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared
   *pinned.mutable_sampling() =
       pinned_sampling(job.asked.job().sampling(), drawn_seed(settings_.seed_salt, job.id));
   pinned.set_prompt_tokens(prompt);
-  pinned.set_tokens_max(std::min(job.asked.job().tokens_max(), prepared.context_tokens() - prompt));
+  if (!job.asked.job().embed())
+    pinned.set_tokens_max(
+        std::min(job.asked.job().tokens_max(), prepared.context_tokens() - prompt));
   job.accepted = true;
   job.accepted_at = s.now;
   ++counters_.accepted;

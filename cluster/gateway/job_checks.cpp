@@ -4,8 +4,10 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 #include "cluster/client/utf8_text.hpp"
 
@@ -44,7 +46,37 @@ constexpr range_row ranges[] = {
      "-10 to 10, 0 is off"},
 };
 
-status check_sampling(const proto::SamplingParameters& sampling) {
+status check_logit_bias(const proto::SamplingParameters& sampling, const job_bounds& bounds) {
+  if (static_cast<std::uint32_t>(sampling.logit_bias_size()) > bounds.logit_bias_ids_max)
+    return invalid("logit_bias names " + std::to_string(sampling.logit_bias_size()) + " tokens",
+                   "at most " + std::to_string(bounds.logit_bias_ids_max) + " are allowed");
+  std::set<std::int32_t> seen;
+  for (const proto::LogitBias& one : sampling.logit_bias()) {
+    const std::string what = "the logit_bias of token " + std::to_string(one.id());
+    if (one.id() < 0) return invalid(what + " has no token", "ids begin at 0");
+    if (!seen.insert(one.id()).second) return invalid(what + " is given twice", "give it once");
+    if (!(std::fabs(one.bias()) <= bounds.logit_bias_max))  // NaN too
+      return invalid(
+          what + " is " + shown(one.bias()),
+          "allowed: -" + shown(bounds.logit_bias_max) + " to " + shown(bounds.logit_bias_max));
+  }
+  return {};
+}
+
+status check_constraint(const proto::AnswerConstraint& constraint, const job_bounds& bounds) {
+  if (constraint.has_json_object() && constraint.json_object()) return {};
+  if (constraint.json_schema().empty())
+    return invalid("the constraint on the answer has no form", "give json_object or json_schema");
+  if (constraint.json_schema().size() > bounds.schema_bytes_max)
+    return invalid(
+        "the JSON schema has " + std::to_string(constraint.json_schema().size()) + " bytes",
+        "at most " + std::to_string(bounds.schema_bytes_max) + " are allowed");
+  if (auto at = utf8_fault(constraint.json_schema()))
+    return invalid("the JSON schema is not UTF-8: the fault is at byte " + std::to_string(*at));
+  return {};
+}
+
+status check_sampling(const proto::SamplingParameters& sampling, const job_bounds& bounds) {
   for (const range_row& row : ranges) {
     const float value = (sampling.*row.read)();
     const bool high_enough = row.above ? value > row.minimum : value >= row.minimum;
@@ -52,6 +84,8 @@ status check_sampling(const proto::SamplingParameters& sampling) {
       return invalid(std::string(row.name) + " is " + shown(value),
                      std::string("allowed: ") + row.allowed);
   }
+  if (status bias = check_logit_bias(sampling, bounds); !bias) return bias;
+  if (sampling.has_constraint()) return check_constraint(sampling.constraint(), bounds);
   return {};
 }
 
@@ -69,9 +103,34 @@ status check_stop(const proto::JobSpecification& job, const job_bounds& bounds) 
   return {};
 }
 
+status check_chat(const proto::ChatPrompt& chat, const job_bounds& bounds) {
+  const auto bytes = static_cast<std::uint64_t>(chat.messages_json().size()) +
+                     chat.tools_json().size() + chat.variables_json().size();
+  if (bytes > bounds.prompt_bytes_max)
+    return invalid("the chat prompt has " + std::to_string(bytes) + " bytes",
+                   "at most " + std::to_string(bounds.prompt_bytes_max) +
+                       " are allowed (gateway.prompt_bytes_max)");
+  if (chat.messages_json().empty())
+    return invalid("the chat prompt has no messages", "give an array of messages");
+  return {};
+}
+
+// An embedding has no answer, so that nothing may be said about one.
+status check_embed(const proto::JobSpecification& job) {
+  const char* said = job.stop_size() > 0                    ? "stop texts"
+                     : job.alternatives() > 0               ? "alternatives"
+                     : job.sampling().has_constraint()      ? "a constraint"
+                     : job.sampling().logit_bias_size() > 0 ? "logit_bias"
+                                                            : nullptr;
+  if (said)
+    return invalid(std::string("a job for an embedding has no answer, and gives ") + said,
+                   "leave that out");
+  return {};
+}
+
 status check_prompt(const proto::JobSpecification& job, const job_bounds& bounds) {
   if (job.prompt_case() == proto::JobSpecification::PROMPT_NOT_SET)
-    return invalid("the job has no prompt", "give text or token ids");
+    return invalid("the job has no prompt", "give text, token ids or a chat");
   if (job.has_token_ids()) {
     const auto bytes = static_cast<std::uint64_t>(job.token_ids().ids_size()) * 4;
     if (bytes == 0) return invalid("the prompt has no tokens", "give at least one token id");
@@ -81,12 +140,26 @@ status check_prompt(const proto::JobSpecification& job, const job_bounds& bounds
                          " are allowed (gateway.prompt_bytes_max)");
     return {};
   }
+  if (job.has_chat()) return check_chat(job.chat(), bounds);
   if (job.text().size() > bounds.prompt_bytes_max)
     return invalid("the prompt has " + std::to_string(job.text().size()) + " bytes",
                    "at most " + std::to_string(bounds.prompt_bytes_max) +
                        " are allowed (gateway.prompt_bytes_max)");
   if (auto at = utf8_fault(job.text()))
     return invalid("the prompt is not UTF-8: the fault is at byte " + std::to_string(*at));
+  return {};
+}
+
+// What the messages can say and this gateway does not carry yet: refused, never ignored.
+status check_carried(const proto::JobSpecification& job) {
+  const auto missing = [](const char* what, const char* instead) -> status {
+    return error{error_code::unsupported, std::string(what) + " is not served yet", instead};
+  };
+  if (job.has_chat()) return missing("a chat prompt", "give the prompt as text");
+  if (job.sampling().has_constraint()) return missing("a constraint on the answer", "leave it out");
+  if (job.sampling().logit_bias_size() > 0) return missing("logit_bias", "leave it out");
+  if (job.alternatives() > 0) return missing("alternatives", "ask for 0 of them");
+  if (job.embed()) return missing("embed", "ask for tokens");
   return {};
 }
 
@@ -100,15 +173,27 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
   if (job.model().empty()) return invalid("the job names no model", "give a name or a digest");
   if (job.model().size() > 256 || utf8_fault(job.model()))
     return invalid("the model's name is not a name", "UTF-8 of at most 256 bytes is");
+  if (status carried = check_carried(job); !carried) return carried;
   if (status prompt = check_prompt(job, bounds); !prompt) return prompt;
-  if (job.tokens_max() == 0 || job.tokens_max() > bounds.tokens_max)
+  if ((job.tokens_max() == 0 && !job.embed()) || job.tokens_max() > bounds.tokens_max)
     return invalid("tokens_max is " + std::to_string(job.tokens_max()),
                    "allowed: 1 to " + std::to_string(bounds.tokens_max) + " (gateway.tokens_max)");
-  if (status sampling = check_sampling(job.sampling()); !sampling) return sampling;
+  if (status sampling = check_sampling(job.sampling(), bounds); !sampling) return sampling;
   if (status stop = check_stop(job, bounds); !stop) return stop;
-  if (submission.from_index() > job.tokens_max())
+  if (job.alternatives() > bounds.alternatives_max)
+    return invalid("alternatives is " + std::to_string(job.alternatives()),
+                   "allowed: 0 to " + std::to_string(bounds.alternatives_max));
+  if (status embed = job.embed() ? check_embed(job) : status(); !embed) return embed;
+  const std::uint32_t most = job.embed() ? 0 : job.tokens_max();
+  if (submission.from_index() > most)
     return invalid("the stream is asked from token " + std::to_string(submission.from_index()),
-                   "the job has at most " + std::to_string(job.tokens_max()));
+                   "the job has at most " + std::to_string(most));
+  if (submission.tenant().size() > bounds.tenant_bytes_max || utf8_fault(submission.tenant()))
+    return invalid("the tenant's name is not a name",
+                   "UTF-8 of at most " + std::to_string(bounds.tenant_bytes_max) + " bytes is");
+  if (!proto::JobPriority_IsValid(submission.priority()))
+    return invalid("priority is " + std::to_string(submission.priority()),
+                   "allowed: 0 normal, 1 background, 2 urgent");
   return {};
 }
 
@@ -122,6 +207,14 @@ status check_prompt_tokens(const google::protobuf::RepeatedField<std::int32_t>& 
   for (int i = 0; i < ids.size(); ++i)
     if (ids[i] < 0 || static_cast<std::uint32_t>(ids[i]) >= vocabulary_size)
       return invalid("prompt token " + std::to_string(i) + " is " + std::to_string(ids[i]),
+                     "the model's ids are 0 to " + std::to_string(vocabulary_size - 1));
+  return {};
+}
+
+status check_bias_ids(const proto::SamplingParameters& sampling, std::uint32_t vocabulary_size) {
+  for (const proto::LogitBias& one : sampling.logit_bias())
+    if (static_cast<std::uint32_t>(one.id()) >= vocabulary_size)
+      return invalid("logit_bias names token " + std::to_string(one.id()),
                      "the model's ids are 0 to " + std::to_string(vocabulary_size - 1));
   return {};
 }
@@ -140,6 +233,12 @@ proto::SamplingParameters pinned_sampling(const proto::SamplingParameters& asked
   if (pinned.min_p() == 0) pinned.set_min_p(0);
   if (pinned.presence_penalty() == 0) pinned.set_presence_penalty(0);
   if (pinned.frequency_penalty() == 0) pinned.set_frequency_penalty(0);
+  auto& biases = *pinned.mutable_logit_bias();
+  biases.erase(std::remove_if(biases.begin(), biases.end(),
+                              [](const proto::LogitBias& one) { return one.bias() == 0; }),
+               biases.end());
+  std::sort(biases.begin(), biases.end(),
+            [](const proto::LogitBias& a, const proto::LogitBias& b) { return a.id() < b.id(); });
   return pinned;
 }
 

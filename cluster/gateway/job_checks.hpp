@@ -17,6 +17,11 @@ struct job_bounds {
   std::uint32_t tokens_max = 65536;  // most that one job may ask for
   std::uint32_t stop_texts_max = 16;
   std::uint32_t stop_bytes_max = 256;
+  std::uint32_t alternatives_max = 20;
+  std::uint32_t logit_bias_ids_max = 1024;
+  float logit_bias_max = 100;  // either way
+  std::uint64_t schema_bytes_max = 64u << 10;
+  std::uint32_t tenant_bytes_max = 128;
 };
 
 status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds);
@@ -24,9 +29,10 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
 // The prompt against the model that will answer it. `ids` are the prompt's tokens.
 status check_prompt_tokens(const google::protobuf::RepeatedField<std::int32_t>& ids,
                            std::uint32_t context_tokens, std::uint32_t vocabulary_size);
+status check_bias_ids(const proto::SamplingParameters& sampling, std::uint32_t vocabulary_size);
 
-// Off-switches in one form each, so that equal meanings have equal cache keys; the seed as given
-// or, where absent, `seed`.
+// Off-switches in one form each and biases in rising id, so that equal meanings have equal cache
+// keys; the seed as given or, where absent, `seed`.
 proto::SamplingParameters pinned_sampling(const proto::SamplingParameters& asked,
                                           std::uint64_t seed);
 

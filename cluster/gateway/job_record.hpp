@@ -42,6 +42,8 @@ struct job_record {
   proto::Address client;
   std::uint64_t correlation = 0;
   time_point_us deadline_at{};
+  std::int64_t local_seconds = 0;  // what the wall clock showed then
+  std::string tenant;              // as given, else the session that submitted it
 
   // What was pinned.
   bool accepted = false;
@@ -63,6 +65,7 @@ struct job_record {
   bool class_changed = false;
   std::uint32_t attempt = 0;  // StartSequence sent so far
   std::uint32_t failures = 0;
+  std::vector<std::string> lost_at;  // workers that died while this job ran there
   std::set<std::string> avoid;
   proto::Error last_error;
   std::uint64_t worker_limit =

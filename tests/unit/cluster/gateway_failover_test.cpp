@@ -1,6 +1,8 @@
 // Workers that die, lie, stall or repeat themselves: the client's stream stays one stream.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "gateway_stage.hpp"
 
 using namespace troupe;
@@ -93,6 +95,45 @@ TEST_CASE("attempts are bounded, and the last reason is told") {
   CHECK(end->job_finished().reason() == proto::FAILED);
   CHECK(end->job_finished().error().message().find("3 attempts failed") != std::string::npos);
   CHECK(stage.core.counters().running == 0);
+}
+
+TEST_CASE("a job whose workers died twice while it ran there gets no third one") {
+  auto members = two_nodes();
+  members.insert(members.begin(), node_with("apart", proto::READY));
+  gateway_stage stage(members);
+  std::string node = "home";
+  proto::StartSequence start = stage.started(job_with('j'));
+  stage.take(stage.core.actor_restarted(node, "inference", stage.now));
+  std::tie(node, start) = next_attempt(stage);
+  REQUIRE(!node.empty());
+  const auto lost =
+      std::find_if(members.begin(), members.end(), [&](const member& m) { return m.name == node; });
+  SUBCASE("it is set aside, and the nodes are named") {
+    lost->up = false;
+    stage.show(members);
+    stage.take(stage.core.node_lost(node, stage.now));
+    CHECK(next_attempt(stage).first.empty());
+    const auto end = stage.next(E::kJobFinished);
+    REQUIRE(end);
+    CHECK(end->job_finished().reason() == proto::FAILED);
+    CHECK(end->job_finished().error().code() == proto::Error::INTERNAL);
+    CHECK(end->job_finished().error().message().find("poison") == 0);
+    CHECK(end->job_finished().error().message().find("home, then " + node) != std::string::npos);
+  }
+  SUBCASE("a node that drained went on purpose") {
+    lost->draining = true;
+    stage.show(members);
+    lost->up = false;
+    stage.show(members);
+    stage.take(stage.core.node_lost(node, stage.now));
+    CHECK(!next_attempt(stage).first.empty());
+    CHECK(stage.count(E::kJobFinished) == 0);
+  }
+  SUBCASE("a worker that says that it failed is alive") {
+    stage.say(node, "inference", failed(start, proto::Error::UNAVAILABLE));
+    CHECK(!next_attempt(stage).first.empty());
+    CHECK(stage.count(E::kJobFinished) == 0);
+  }
 }
 
 TEST_CASE("a job that is wrong in itself is not tried again") {

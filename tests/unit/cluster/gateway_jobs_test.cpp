@@ -304,6 +304,13 @@ TEST_CASE("wrong submissions are refused with what is allowed") {
   job.set_from_index(9);
   refused(job, invalid, "at most 8");
 
+  job = job_with('j');
+  job.set_tenant(std::string(129, 't'));
+  refused(job, invalid, "at most 128 bytes");
+  job = job_with('j');
+  job.set_priority(static_cast<proto::JobPriority>(7));
+  refused(job, invalid, "priority is 7");
+
   using P = proto::SamplingParameters;
   refused(with_sampling([](P& p) { p.set_temperature(std::nanf("")); }), invalid, "temperature");
   refused(with_sampling([](P& p) { p.set_temperature(-0.5f); }), invalid, "0 to 100");
@@ -314,6 +321,28 @@ TEST_CASE("wrong submissions are refused with what is allowed") {
   refused(with_sampling([](P& p) { p.set_repetition_penalty(0); }), invalid, "repetition_penalty");
   refused(with_sampling([](P& p) { p.set_presence_penalty(NAN); }), invalid, "presence_penalty");
   refused(with_sampling([](P& p) { p.set_frequency_penalty(11); }), invalid, "-10 to 10");
+}
+
+TEST_CASE("what is not carried yet is refused by name, not ignored") {
+  gateway_stage stage;
+  const auto refused = [&](const std::string& says, auto change) {
+    proto::SubmitJob job = job_with('j');
+    change(*job.mutable_job());
+    stage.submit(job);
+    const auto error = stage.next(E::kError);
+    REQUIRE(error);
+    CHECK(error->error().code() == proto::Error::UNSUPPORTED);
+    CHECK_MESSAGE(error->error().message().find(says) != std::string::npos,
+                  error->error().message());
+    CHECK(stage.core.known_jobs() == 0);
+  };
+  using J = proto::JobSpecification;
+  refused("chat", [](J& job) { job.mutable_chat()->set_messages_json("[]"); });
+  refused("constraint",
+          [](J& job) { job.mutable_sampling()->mutable_constraint()->set_json_object(true); });
+  refused("logit_bias", [](J& job) { job.mutable_sampling()->add_logit_bias()->set_id(1); });
+  refused("alternatives", [](J& job) { job.set_alternatives(1); });
+  refused("embed", [](J& job) { job.set_embed(true); });
 }
 
 TEST_CASE("a prompt that the model cannot take is refused before the job is accepted") {
@@ -355,6 +384,33 @@ TEST_CASE("jobs_max bounds the jobs that run") {
   stage.tokens("home", frame_of(first, 0, 1));
   stage.finished("home", end_of(first, 1));
   stage.submit(job_with('c'));
+  CHECK(stage.count(E::kError) == 0);
+}
+
+TEST_CASE("tenant_jobs_max bounds what one tenant runs, and nobody else") {
+  gateway_settings settings = gateway_stage::plain_settings();
+  settings.tenant_jobs_max = 1;
+  gateway_stage stage({node_with("home", proto::READY, true)}, settings);
+  const auto of = [](char id, const std::string& tenant) {
+    proto::SubmitJob job = job_with(id, 1);
+    job.set_tenant(tenant);
+    return job;
+  };
+  const auto first = stage.started(of('a', "shop"));
+  CHECK(first.tenant() == "shop");
+  stage.submit(of('b', "shop"));
+  const auto refused = stage.next(E::kError);
+  REQUIRE(refused);
+  CHECK(refused->error().code() == proto::Error::RESOURCE_EXHAUSTED);
+  CHECK(refused->error().message().find("shop") != std::string::npos);
+  const auto other = stage.started(of('c', ""));  // counts to its session
+  CHECK(other.tenant() == "alice");
+  stage.submit(of('d', "alice"));
+  CHECK(stage.count(E::kError) == 1);
+  stage.tokens("home", frame_of(first, 0, 1));
+  stage.finished("home", end_of(first, 1));
+  stage.sent.clear();
+  stage.submit(of('b', "shop"));
   CHECK(stage.count(E::kError) == 0);
 }
 
