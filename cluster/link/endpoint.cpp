@@ -47,7 +47,7 @@ class zmq_endpoint final : public endpoint {
       : self_(self),
         events_(events),
         wake_(wake),
-        submitted_(settings.queued_bytes_max),
+        submitted_(settings.queued_bytes_max, settings.chunk_bytes),
         loop_(std::move(self), settings, std::move(sockets), submitted_),
         address_(loop_.address()) {}
 
@@ -77,7 +77,7 @@ class zmq_endpoint final : public endpoint {
 
   status send(envelope_ptr message) override {
     bool due = false;
-    if (status done = submitted_.submit(std::move(message), due); !done.ok()) return done;
+    if (status done = submitted_.submit(message, due); !done.ok()) return done;
     if (due && asleep_.load()) send_from_here();
     return {};
   }

@@ -7,11 +7,41 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <functional>
+#include <optional>
 
 namespace troupe::link {
 namespace {
 
 constexpr std::size_t rope_block_bytes = 4096;
+constexpr std::uint8_t sender_tag = 0x0a, target_tag = 0x12;  // an envelope begins with these two
+
+// The next field of a message where it is one with a length; `bytes` then begins behind it.
+std::optional<std::span<const std::uint8_t>> next_field(std::span<const std::uint8_t>& bytes,
+                                                        std::uint32_t& tag) {
+  google::protobuf::io::CodedInputStream in(bytes.data(), static_cast<int>(bytes.size()));
+  std::uint32_t length = 0;
+  tag = in.ReadTag();
+  constexpr std::uint32_t wire_type_bits = 7, with_length = 2;
+  if ((tag & wire_type_bits) != with_length || !in.ReadVarint32(&length)) return std::nullopt;
+  const auto rest = bytes.subspan(static_cast<std::size_t>(in.CurrentPosition()));
+  if (length > rest.size()) return std::nullopt;
+  bytes = rest.subspan(length);
+  return rest.first(length);
+}
+
+std::string_view actor_in(std::span<const std::uint8_t> address) {
+  constexpr std::uint32_t actor_tag = 0x12;
+  std::string_view actor;
+  for (std::uint32_t tag; const auto field = next_field(address, tag);)
+    if (tag == actor_tag) actor = {reinterpret_cast<const char*>(field->data()), field->size()};
+  return actor;
+}
+
+std::uint64_t flow_between(std::string_view sender, std::string_view target) {
+  const std::hash<std::string_view> hash;
+  return hash(sender) * 0x9e3779b97f4a7c15ull ^ hash(target);
+}
 
 // Feeds the parser from pieces, freeing each one once the parser asks for the next.
 class piece_stream final : public google::protobuf::io::ZeroCopyInputStream {
@@ -54,16 +84,10 @@ class piece_stream final : public google::protobuf::io::ZeroCopyInputStream {
   std::int64_t count_ = 0;
 };
 
-envelope_ptr read_alone(std::span<const std::uint8_t> bytes) {
-  auto message = std::make_shared<proto::Envelope>();
-  if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return nullptr;
-  return message;
-}
-
 // Where an envelope begins with a short sender and a short target, the length of these two fields;
 // else 0.
 std::size_t addresses_length(std::span<const std::uint8_t> bytes) {
-  constexpr std::uint8_t sender_tag = 0x0a, target_tag = 0x12, short_max = 0x7f;
+  constexpr std::uint8_t short_max = 0x7f;
   if (bytes.size() < 4 || bytes[0] != sender_tag || bytes[1] > short_max) return 0;
   const std::size_t target = 2u + bytes[1];
   if (target + 2 > bytes.size() || bytes[target] != target_tag || bytes[target + 1] > short_max)
@@ -115,9 +139,32 @@ class arena_reader {
 
 }  // namespace
 
-std::uint8_t* write_envelope(const outgoing_envelope& envelope, std::uint8_t* out) {
-  encode_length(static_cast<std::uint32_t>(envelope.bytes), out);
-  return envelope.message->SerializeWithCachedSizesToArray(out + length_prefix_bytes);
+void write_envelope(const proto::Envelope& envelope, std::uint64_t bytes, std::uint8_t* out) {
+  encode_length(static_cast<std::uint32_t>(bytes), out);
+  envelope.SerializeWithCachedSizesToArray(out + length_prefix_bytes);
+}
+
+envelope_ptr read_envelope(std::span<const std::uint8_t> bytes) {
+  auto message = std::make_shared<proto::Envelope>();
+  if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return nullptr;
+  return message;
+}
+
+std::uint64_t flow_of(const proto::Envelope& envelope) {
+  return flow_between(envelope.sender().actor(), envelope.target().actor());
+}
+
+std::uint64_t flow_of(std::span<const std::uint8_t> bytes) {
+  std::string_view sender, target;
+  for (std::uint32_t tag; const auto field = next_field(bytes, tag);) {
+    if (tag == sender_tag)
+      sender = actor_in(*field);
+    else if (tag == target_tag)
+      target = actor_in(*field);
+    else
+      break;
+  }
+  return flow_between(sender, target);
 }
 
 bool read_envelopes(std::span<const std::uint8_t> body, std::vector<envelope_ptr>& out,
@@ -130,7 +177,7 @@ bool read_envelopes(std::span<const std::uint8_t> body, std::vector<envelope_ptr
     const std::uint32_t length = decode_length(body.data());
     const auto bytes = body.subspan(length_prefix_bytes, length);
     body = body.subspan(length_prefix_bytes + length);
-    envelope_ptr message = count == 1 ? read_alone(bytes) : reader.read(bytes, count - i);
+    envelope_ptr message = count == 1 ? read_envelope(bytes) : reader.read(bytes, count - i);
     if (message)
       out.push_back(std::move(message));
     else

@@ -20,19 +20,21 @@ namespace troupe::link {
 
 inline constexpr std::size_t arena_envelopes = 64;
 
-struct outgoing_envelope {
-  envelope_ptr message;
-  std::uint64_t bytes = 0;   // serialised, as ByteSizeLong gave it
-  std::uint64_t number = 0;  // in order of acceptance
-};
-
 // Bytes that an envelope takes in an envelopes body.
 constexpr std::uint64_t bytes_in_body(std::uint64_t envelope_bytes) {
   return length_prefix_bytes + envelope_bytes;
 }
 
-// Writes one envelope with its length; out has bytes_in_body(envelope.bytes). Returns the end.
-std::uint8_t* write_envelope(const outgoing_envelope& envelope, std::uint8_t* out);
+// Writes one envelope with its length. bytes: as ByteSizeLong gave them just before; out has
+// bytes_in_body(bytes).
+void write_envelope(const proto::Envelope& envelope, std::uint64_t bytes, std::uint8_t* out);
+
+envelope_ptr read_envelope(std::span<const std::uint8_t> bytes);  // null where it does not parse
+
+// Names the pair of actors that an envelope goes between; also from its serialised form, as
+// write_envelope gives it, without reading the rest.
+std::uint64_t flow_of(const proto::Envelope& envelope);
+std::uint64_t flow_of(std::span<const std::uint8_t> bytes);
 
 // Parses a body of envelopes and appends them. False, with nothing appended, where the lengths do
 // not hold; envelopes that do not parse are left out and counted in `unreadable`.

@@ -71,10 +71,10 @@ void link_loop::mark_busy(session& s) {
 }
 
 void link_loop::take_submitted() {
-  submitted_.take([&](std::uint64_t number, outgoing_envelope envelope) {
+  submitted_.take([&](std::uint64_t number, outgoing_run run) {
     const auto found = sessions_.find(number);
     if (found == sessions_.end()) return;  // ended: closing the lane took these along
-    found->second->core.accept(std::move(envelope.message), envelope.bytes);
+    found->second->core.accept(std::move(run));
     mark_busy(*found->second);
   });
 }
@@ -127,7 +127,7 @@ void link_loop::check_connections(time_us now) {
 }
 
 void link_loop::tick(time_us now) {
-  if (now >= next_tick_) submitted_.forget_retired();
+  if (now >= next_tick_) submitted_.forget_emptied();
   peering_.tick(now, effects_);
   std::vector<session*> ended;
   for (auto& [number, s] : sessions_) {
@@ -172,7 +172,7 @@ void link_loop::receive_frame(channel_id from, zmq::message_t& frame, time_us no
   session& s = *found->second;
   if (s.core.receive(header, now) == frame_verdict::take) receive_body(s, header, frame, now);
   if (const std::uint64_t freed = s.core.take_released_bytes())
-    submitted_.released(s.peer->who.name, freed, s.core.retired());
+    submitted_.released(s.peer->who.name, freed, s.core.emptied());
   mark_busy(s);
 }
 

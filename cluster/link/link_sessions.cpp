@@ -66,9 +66,19 @@ void link_loop::open_session(const peering_effect& effect, time_us now) {
 void link_loop::finish(session& s, time_us now) {
   if (s.up) {
     std::vector<envelope_ptr> undelivered = s.core.take_undelivered(undelivered_listed_max);
-    for (outgoing_envelope& envelope : submitted_.close(s.peer->who.name))
-      if (undelivered.size() < undelivered_listed_max)
-        undelivered.push_back(std::move(envelope.message));
+    packed_queue never_taken;
+    std::vector<numbered_envelope> rest;
+    std::uint64_t number = 0;
+    for (outgoing_run& run : submitted_.close(s.peer->who.name)) {
+      const std::uint32_t count = run.count;
+      if (run.large) rest.push_back({number, {}, std::move(run.large)});
+      never_taken.append(std::move(run.packed), number);
+      number += count;
+    }
+    never_taken.list(rest);
+    for (envelope_ptr& one :
+         oldest_of(std::move(rest), undelivered_listed_max - undelivered.size()))
+      undelivered.push_back(std::move(one));
     proto::LinkStatus last = status_of(s);
     last.set_up(false);
     ended_.push_back(std::move(last));

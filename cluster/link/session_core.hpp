@@ -30,6 +30,7 @@
 
 #include "cluster/link/envelope_codec.hpp"
 #include "cluster/link/frame.hpp"
+#include "cluster/link/packed_queue.hpp"
 
 namespace troupe::link {
 
@@ -67,18 +68,20 @@ struct session_counters {
 
 // A large envelope on its way, or a small one that waits behind it for the sake of order.
 struct bulk_envelope {
-  outgoing_envelope envelope;
+  outgoing_run envelope;
+  std::uint64_t number = 0;
   std::uint64_t flow = 0;
   std::unique_ptr<envelope_rope> rope;  // null: small
   std::uint64_t sent = 0;
-  std::uint64_t small_before = 0;  // that many small ones must have left before its end does
+  std::uint64_t small_before = 0;  // small ones up to here must have left before its end does
 };
 
 // A frame to send now. Its header is complete but for the sizes and flag_compressed, which the
 // encoder adds.
 struct frame_plan {
   frame_header header;
-  std::deque<outgoing_envelope>::const_iterator first;  // envelopes frame
+  const packed_queue* small = nullptr;  // envelopes frame
+  std::uint64_t position = 0;           // in small
   std::uint32_t count = 0;
   const envelope_rope* rope = nullptr;  // chunk frame
   chunk_prefix chunk;
@@ -94,7 +97,7 @@ class session_core {
   session_core(session_settings settings, std::uint64_t peer_session, time_us peer_sent_at,
                time_us now);
 
-  void accept(envelope_ptr message, std::uint64_t bytes);
+  void accept(outgoing_run run);
   // The next frame to send, counted as sent; none when there is nothing to do or nothing is
   // allowed.
   std::optional<frame_plan> next_frame(time_us now);
@@ -123,8 +126,8 @@ class session_core {
   std::uint64_t worth_taking_bytes() const;
   std::uint64_t unacknowledged_bytes() const { return kept_bytes_; }
   std::uint64_t take_released_bytes() { return std::exchange(released_bytes_, 0); }
-  // Acknowledged envelopes, for the caller to destroy where that is cheapest.
-  std::vector<envelope_ptr>& retired() { return retired_; }
+  // What held acknowledged envelopes, for the caller to use again.
+  std::vector<packed_bytes>& emptied() { return emptied_; }
   std::vector<envelope_ptr> take_undelivered(std::size_t most);
   const session_counters& counters() const { return counters_; }
   std::uint64_t peer_session() const { return peer_session_; }
@@ -136,6 +139,7 @@ class session_core {
     bool partial;
     std::uint32_t count;
     std::uint32_t raw_bytes;
+    std::uint64_t position;  // envelopes: in small_
     bulk_envelope* bulk;
     chunk_prefix chunk;
   };
@@ -144,10 +148,11 @@ class session_core {
   std::optional<frame_plan> plan_again(time_us now);
   std::optional<frame_plan> plan_small(time_us now);
   std::optional<frame_plan> plan_chunk(time_us now);
-  frame_plan plan_of(const sent_frame& frame, std::size_t first_small, time_us now);
+  frame_plan plan_of(const sent_frame& frame, time_us now);
   bool credit_for(std::uint64_t raw_bytes, std::uint32_t messages) const;
   void record(const sent_frame& frame);
-  void add_small(outgoing_envelope envelope);
+  void hold(outgoing_run run, std::uint64_t number, std::uint64_t flow);
+  void accept_beside_held(const packed_bytes& run, std::uint64_t number);
   void admit_waiting();
   bool take_acknowledgement(const frame_header& header, time_us now);
   void release(const sent_frame& frame);
@@ -159,13 +164,10 @@ class session_core {
   std::string reason_;
   session_counters counters_;
 
-  // Out. small_[0, small_sent_) are on the way, the rest waits. bulk_[0, bulk_sent_) are sent as a
+  // Out. small_ up to small_sent_ is on the way, the rest waits. bulk_[0, bulk_sent_) are sent as a
   // whole.
-  std::deque<outgoing_envelope> small_;
-  std::size_t small_sent_ = 0;
-  std::uint64_t small_added_ = 0;          // ever
-  std::uint64_t small_gone_ = 0;           // sent for the first time
-  std::uint64_t small_waiting_bytes_ = 0;  // in a body, of those not sent
+  packed_queue small_;
+  std::uint64_t small_sent_ = 0;  // a position
   std::deque<std::unique_ptr<bulk_envelope>> bulk_;
   std::size_t bulk_sent_ = 0;
   std::unordered_map<std::uint64_t, std::uint32_t> held_flows_;  // in bulk_[bulk_sent_, end)
@@ -178,14 +180,12 @@ class session_core {
   std::uint64_t next_number_ = 1;
   std::uint64_t kept_bytes_ = 0;
   std::uint64_t released_bytes_ = 0;
-  std::vector<envelope_ptr> retired_;
+  std::vector<packed_bytes> emptied_;
   std::uint32_t credit_bytes_;
   std::uint32_t credit_messages_;
   bool chunk_turn_ = false;
   std::size_t again_from_ = 0;  // on_the_way_[again_from_, again_until_) are to be sent again
   std::size_t again_until_ = 0;
-  std::size_t again_small_ =
-      0;  // index in small_ of the first envelope of on_the_way_[again_from_]
   time_us gap_served_at_ = 0;
   std::uint64_t gap_served_ = 0;
   time_us last_progress_ = 0;  // last acknowledgement, or first frame on the way
@@ -207,8 +207,5 @@ class session_core {
   time_us last_probe_;
   time_us lost_at_ = 0;
 };
-
-// Names the pair of actors that an envelope goes between.
-std::uint64_t flow_of(const proto::Envelope& envelope);
 
 }  // namespace troupe::link

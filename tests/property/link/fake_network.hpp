@@ -38,7 +38,8 @@ struct network_side {
 class fake_network {
  public:
   fake_network(std::uint64_t seed, session_settings settings)
-      : random_(seed),
+      : settings_(settings),
+        random_(seed),
         sides_{{session_core(settings, 2, now_, now_), {}, {}, 0, 0, {}, {}, {}},
                {session_core(settings, 1, now_, now_), {}, {}, 0, 0, {}, {}, {}}} {}
 
@@ -61,7 +62,7 @@ class fake_network {
     message->mutable_count_flood()->set_payload(std::move(payload));
     s.accepted.push_back({message->correlation(), flow});
     const std::uint64_t bytes = message->ByteSizeLong();
-    s.core.accept(std::move(message), bytes);
+    s.core.accept(run_of(message, bytes, settings_.chunk_bytes));
   }
 
   void step(time_us time) {
@@ -135,6 +136,7 @@ class fake_network {
     for (auto& message : messages) s.delivered.emplace_back(now_, std::move(message));
   }
 
+  const session_settings settings_;
   std::mt19937_64 random_;
   time_us now_ = 1'000'000;
   network_side sides_[2];

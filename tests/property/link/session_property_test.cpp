@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
+
 #include "tests/property/link/fake_network.hpp"
 
 namespace troupe::link {
@@ -114,6 +116,88 @@ TEST_CASE("a rope gives the bytes that the whole serialisation has") {
       RC_ASSERT(std::equal(piece.begin(), piece.end(),
                            reinterpret_cast<const std::uint8_t*>(whole.data()) + from));
     }
+  }));
+}
+
+// Beside the queue its obvious twin: one string of all bytes, and where each envelope begins.
+TEST_CASE("a queue of packed envelopes gives what one long string would") {
+  CHECK(rc::check("runs, looks and drops", [](std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    packed_queue queue;
+    std::string all;
+    std::vector<std::uint64_t> begins, numbers;
+    std::uint64_t next_number = 1, dropped = 0, emptied_bytes = 0;
+    for (int step = 0; step < 60; ++step) {
+      packed_bytes run;
+      const std::uint64_t first = next_number;
+      for (std::uint64_t i = 0; i < random() % 5; ++i) {
+        auto message = std::make_shared<proto::Envelope>();
+        message->set_correlation(next_number);
+        message->mutable_count_flood()->set_payload(std::string(random() % 40, 'p'));
+        const packed_bytes one = run_of(message, message->ByteSizeLong(), 1000).packed;
+        begins.push_back(all.size());
+        numbers.push_back(next_number++);
+        run.insert(run.end(), one.begin(), one.end());
+        all.append(one.begin(), one.end());
+      }
+      queue.append(std::move(run), first);
+      next_number += random() % 3;  // a large one in between
+      RC_ASSERT(queue.end() == all.size());
+      if (begins.empty()) continue;
+      const std::size_t kept = static_cast<std::size_t>(
+          std::lower_bound(begins.begin(), begins.end(), dropped) - begins.begin());
+      if (kept == begins.size()) continue;
+      const std::size_t from = kept + random() % (begins.size() - kept);
+      const std::uint64_t bytes_max = random() % 300;
+      const auto count_max = static_cast<std::uint32_t>(random() % 6);
+      std::size_t last = from;
+      const auto end_of = [&](std::size_t i) {
+        return i + 1 < begins.size() ? begins[i + 1] : all.size();
+      };
+      while (last < begins.size() && last - from < count_max &&
+             end_of(last) - begins[from] <= bytes_max)
+        ++last;
+      const auto reach = queue.measure(begins[from], bytes_max, count_max);
+      RC_ASSERT(reach.count == last - from);
+      RC_ASSERT(reach.bytes == (last == from ? 0 : end_of(last - 1) - begins[from]));
+      std::string copied(reach.bytes, '\0');
+      queue.copy(begins[from], {reinterpret_cast<std::uint8_t*>(copied.data()), copied.size()});
+      RC_ASSERT(copied == all.substr(begins[from], reach.bytes));
+      std::vector<numbered_envelope> listed;
+      queue.list(listed);
+      RC_ASSERT(listed.size() == begins.size() - kept);
+      const auto oldest = oldest_of(listed, 3);
+      RC_ASSERT(oldest.size() == std::min<std::size_t>(3, listed.size()));
+      for (std::size_t i = 0; i < oldest.size(); ++i)
+        RC_ASSERT(oldest[i]->correlation() == numbers[kept + i]);
+      if (random() % 3 != 0) continue;
+      std::vector<packed_bytes> emptied;
+      queue.drop_before(dropped = begins[from], emptied);
+      for (const auto& one : emptied) emptied_bytes += one.size();
+      RC_ASSERT(emptied_bytes <= dropped);
+    }
+    std::vector<packed_bytes> emptied;
+    queue.drop_before(all.size(), emptied);
+    for (const auto& one : emptied) emptied_bytes += one.size();
+    RC_ASSERT(emptied_bytes == all.size());
+    RC_ASSERT(queue.empty());
+  }));
+}
+
+TEST_CASE("an envelope's flow is the same before and after it was packed") {
+  CHECK(rc::check("any two actors", [](std::uint64_t seed, bool named, std::uint64_t correlation) {
+    std::mt19937_64 random(seed);
+    const auto name = [&] {
+      return std::string(random() % 200, static_cast<char>('a' + random() % 3));
+    };
+    proto::Envelope message;
+    if (named) message.mutable_sender()->set_node(name());
+    if (random() % 4 != 0) message.mutable_sender()->set_actor(name());
+    if (random() % 4 != 0) message.mutable_target()->set_actor(name());
+    message.set_correlation(correlation);
+    const std::string bytes = message.SerializeAsString();
+    RC_ASSERT(flow_of(message) ==
+              flow_of({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}));
   }));
 }
 

@@ -69,7 +69,7 @@ TEST_CASE("two small envelopes in a frame: the bytes are fixed") {
     message->mutable_target()->set_node("b");
     message->set_correlation(i);
     const std::uint64_t size = message->ByteSizeLong();
-    core.accept(message, size);
+    core.accept(run_of(message, size, 1000));
   }
   const auto plan = core.next_frame(6);
   REQUIRE(plan);
@@ -148,7 +148,7 @@ TEST_CASE("envelopes read together equal those read one by one") {
     const std::size_t size = message->ByteSizeLong();
     const std::size_t at = body.size();
     body.resize(at + bytes_in_body(size));
-    write_envelope({message, size, 0}, body.data() + at);
+    write_envelope(*message, size, body.data() + at);
     sent.push_back(message);
   }
   std::vector<envelope_ptr> out;

@@ -23,7 +23,7 @@ struct one_session {
   void accept(std::uint64_t number, std::size_t payload = 10, const std::string& actor = "node") {
     auto message = envelope_to("b", number, std::string(payload, 'x'), actor);
     const std::uint64_t bytes = message->ByteSizeLong();
-    core.accept(std::move(message), bytes);
+    core.accept(run_of(message, bytes, settings.chunk_bytes));
   }
   std::vector<frame_plan> all() {
     std::vector<frame_plan> out;
@@ -64,7 +64,8 @@ TEST_CASE("small envelopes leave at once, then gather behind four frames on the 
   CHECK(frames[0].count == 46);
   s.acknowledge(5);
   CHECK(s.core.idle());
-  CHECK(s.core.retired().size() == 50);
+  CHECK(s.core.take_released_bytes() > 0);
+  CHECK(s.core.unacknowledged_bytes() == 0);
 }
 
 TEST_CASE("a full frame leaves whatever is on the way") {
@@ -194,6 +195,21 @@ TEST_CASE("a peer that is silent is given up, with what it did not acknowledge")
   CHECK(lost[0]->correlation() == 1);
   CHECK(lost[1]->correlation() == 2);
   CHECK(s.core.idle());
+}
+
+TEST_CASE("what waits behind a large envelope of its flow comes back in order of acceptance") {
+  one_session s;
+  s.accept(1);
+  s.accept(2, 400'000, "loader");
+  s.accept(3, 10, "loader");
+  s.accept(4);
+  s.all();
+  s.core.end("over");
+  const auto lost = s.core.take_undelivered(10);
+  REQUIRE(lost.size() == 4);
+  for (std::uint64_t i = 0; i < 4; ++i) CHECK(lost[i]->correlation() == i + 1);
+  CHECK(lost[1]->ByteSizeLong() > 400'000);
+  CHECK(lost[2]->target().actor() == "loader");
 }
 
 TEST_CASE("a broken connection is given up soon, unless it comes back") {
