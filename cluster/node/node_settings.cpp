@@ -43,6 +43,7 @@ gateway_settings gateway_part(const settings& from) {
   out.bounds.prompt_bytes_max = from.bytes("gateway.prompt_bytes_max");
   out.bounds.tokens_max = bounded<std::uint32_t>(from.integer("gateway.tokens_max"));
   out.jobs_max = bounded<std::uint32_t>(from.integer("gateway.jobs_max"));
+  out.tenant_jobs_max = bounded<std::uint32_t>(from.integer("gateway.tenant_jobs_max"));
   out.finished_jobs_kept = bounded<std::uint32_t>(from.integer("gateway.finished_jobs_kept"));
   out.default_credit = bounded<std::uint32_t>(from.integer("gateway.default_credit"));
   out.attempts_max = bounded<std::uint32_t>(from.integer("gateway.attempts_max"));

@@ -116,6 +116,7 @@ TEST_CASE("workers lost at any moment: the stream is the undisturbed one") {
     const auto tokens = *rc::gen::inRange<std::uint32_t>(1, 40);
     gateway_settings settings = gateway_stage::plain_settings();
     settings.attempts_max = 100;
+    settings.worker_losses_max = 100;
     gateway_stage stage({node_with("away", proto::READY), node_with("home", proto::READY, true)},
                         settings);
     proto::StartSequence start = stage.started(job_with('j', tokens, 1000));
