@@ -34,6 +34,13 @@ answer_source source_of(proto::AnswerSource source) {
   }
 }
 
+std::vector<token_score> scores_of(const proto::TokenAlternatives& from) {
+  std::vector<token_score> out;
+  for (int i = 0; i < from.ids_size() && i < from.log_probabilities_size(); ++i)
+    out.push_back({from.ids(i), from.log_probabilities(i)});
+  return out;
+}
+
 }  // namespace
 
 error error_of(const proto::Error& e) {
@@ -64,6 +71,11 @@ void job_reading::take(const proto::JobTokens& frame) {
                  "the running hash does not hold after token " +
                      std::to_string(frame.first_index() + frame.ids_size() - 1),
                  "submit the job again"});
+  if (frame.alternatives_size() != 0 && frame.alternatives_size() != frame.ids_size())
+    return fail({error_code::data_corrupt,
+                 "the gateway sent alternatives for " + std::to_string(frame.alternatives_size()) +
+                     " of " + std::to_string(frame.ids_size()) + " tokens",
+                 "submit the job again"});
   hash_ = hash;
   const bool scored = frame.log_probabilities_size() == frame.ids_size();
   for (int i = 0; i < frame.ids_size(); ++i) {
@@ -72,6 +84,7 @@ void job_reading::take(const proto::JobTokens& frame) {
     t.index = next_index_++;
     if (i + 1 == frame.ids_size()) t.text = frame.text();
     if (scored) t.log_probability = frame.log_probabilities(i);
+    if (frame.alternatives_size() > 0) t.alternatives = scores_of(frame.alternatives(i));
     tokens_.push_back(std::move(t));
   }
 }
@@ -91,6 +104,8 @@ void job_reading::take(const proto::JobFinished& finished) {
   report_.variant = origin.variant();
   report_.source = source_of(origin.source());
   report_.attempts = origin.attempts();
+  report_.prefix_tokens = origin.prefix_tokens();
+  report_.embedding.assign(finished.embedding().begin(), finished.embedding().end());
   report_.queue_us = origin.queue_us();
   report_.prefill_us = origin.prefill_us();
   report_.decode_us = origin.decode_us();

@@ -41,7 +41,13 @@ result<std::shared_ptr<session>> session::open(std::string_view at, milliseconds
         error_code::unavailable,
         "no trouped answers at " + address + " within " + std::to_string(wait_max.count()) + " ms",
         "start it, or name another node"};
+  out->node_ = out->gateway_;
   return out;
+}
+
+bool session::wait_until_gone(milliseconds wait_max) {
+  std::unique_lock lock{guard_};
+  return changed_.wait_for(lock, wait_max, [&] { return gateway_.empty(); });
 }
 
 session::~session() {

@@ -33,6 +33,9 @@ class session final : private link::link_events {
   // Sends a request to an actor of the gateway's node and waits for its reply; an Error comes back
   // as one.
   result<link::envelope_ptr> ask(const char* actor, proto::Envelope request, milliseconds wait_max);
+  const std::string& node_name() const { return node_; }
+  // True once the node is gone.
+  bool wait_until_gone(milliseconds wait_max);
 
  private:
   struct running_job {
@@ -57,6 +60,7 @@ class session final : private link::link_events {
   std::condition_variable changed_;
   std::string name_, at_;
   std::string gateway_;  // empty: not connected
+  std::string node_;     // the name that it had when the session was opened
   std::uint64_t next_correlation_ = 1;
   std::map<std::string, running_job> jobs_;  // by the id's 16 bytes
   std::map<std::uint64_t, waiting_request> requests_;

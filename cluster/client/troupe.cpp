@@ -1,56 +1,34 @@
 #include "cluster/client/troupe.hpp"
 
+#include <algorithm>
+
+#include "cluster/client/job_message.hpp"
 #include "cluster/client/session.hpp"
 #include "cluster/client/status_document.hpp"
-#include "cluster/client/utf8_text.hpp"
 #include "cluster/client/uuid.hpp"
 
 namespace troupe::client {
 namespace {
 
 constexpr milliseconds cancel_wait{5'000};
+constexpr milliseconds drain_answer_wait{5'000};
+constexpr milliseconds drain_slack{20'000};  // for actors to end, once no job runs
 
-// Text that is not UTF-8 cannot travel; everything else is the gateway's to judge.
-status check_texts(const job& request) {
-  const auto check = [](const std::string& what, const std::string& text) -> status {
-    if (auto at = utf8_fault(text))
-      return error{error_code::invalid_argument,
-                   what + " is not UTF-8: the fault is at byte " + std::to_string(*at),
-                   "give UTF-8"};
-    return {};
-  };
-  if (status fine = check("the prompt", request.prompt); !fine) return fine;
-  if (status fine = check("the model's name", request.model); !fine) return fine;
-  for (const std::string& stop : request.stop)
-    if (status fine = check("a stop text", stop); !fine) return fine;
-  return {};
-}
-
-proto::SubmitJob message_of(const job& request, std::string id) {
-  proto::SubmitJob out;
-  out.set_job_id(std::move(id));
-  out.set_cache_bypass(request.cache_bypass);
-  proto::JobSpecification& job = *out.mutable_job();
-  job.set_model(request.model);
-  if (request.prompt_ids.empty())
-    job.set_text(request.prompt);
-  else
-    job.mutable_token_ids()->mutable_ids()->Add(request.prompt_ids.begin(),
-                                                request.prompt_ids.end());
-  job.set_tokens_max(request.tokens_max);
-  for (const std::string& stop : request.stop) job.add_stop(stop);
-  job.set_parse_special(request.parse_special);
-  job.set_ignore_end(request.ignore_end);
-  proto::SamplingParameters& sampling = *job.mutable_sampling();
-  sampling.set_temperature(request.sampling.temperature);
-  sampling.set_top_k(request.sampling.top_k);
-  sampling.set_top_p(request.sampling.top_p);
-  sampling.set_min_p(request.sampling.min_p);
-  sampling.set_repetition_penalty(request.sampling.repetition_penalty);
-  sampling.set_presence_penalty(request.sampling.presence_penalty);
-  sampling.set_frequency_penalty(request.sampling.frequency_penalty);
-  if (request.sampling.seed) sampling.set_seed(*request.sampling.seed);
-  return out;
+// The address of a node that is up, from the cluster's status.
+result<std::string> address_of(const proto::ClusterStatus& cluster, std::string_view node) {
+  std::string known;
+  for (const proto::NodeStatus& one : cluster.nodes()) {
+    known += (known.empty() ? "" : ", ") + one.node();
+    if (one.node() != node) continue;
+    if (!one.up())
+      return error{error_code::unavailable, "node " + one.node() + " is down already", {}};
+    if (one.address().empty())
+      return error{error_code::unavailable, "the address of node " + one.node() + " is not known",
+                   "name it with --at"};
+    return one.address();
+  }
+  return error{error_code::not_found, "the cluster has no node " + std::string(node),
+               "known nodes: " + known};
 }
 
 class job_stream final : public stream {
@@ -76,7 +54,7 @@ class cluster_session final : public cluster {
   explicit cluster_session(std::shared_ptr<session> session) : session_(std::move(session)) {}
 
   result<std::unique_ptr<stream>> submit(const job& request) override {
-    if (status fine = check_texts(request); !fine) return fine.failure();
+    if (status fine = check_job(request); !fine) return fine.failure();
     std::string id;
     if (request.id.empty()) {
       id = make_uuid();
@@ -99,18 +77,51 @@ class cluster_session final : public cluster {
     return {};
   }
 
-  result<std::string> status_json(milliseconds wait_max) override {
+  status drain(std::string_view node, milliseconds wait_max) override {
+    std::shared_ptr<session> there = session_;
+    if (session_->node_name() != node) {
+      auto cluster = read_cluster(drain_answer_wait);
+      if (!cluster) return cluster.failure();
+      auto address = address_of((*cluster)->cluster_status(), node);
+      if (!address) return address.failure();
+      auto opened = session::open(*address, drain_answer_wait);
+      if (!opened) return opened.failure();
+      there = std::move(*opened);
+    }
+    if (there->node_name() != node)
+      return error{error_code::not_found,
+                   "node " + there->node_name() + " answers where " + std::string(node) + " was",
+                   "look at troupe status"};
     proto::Envelope request;
-    request.mutable_read_cluster();
-    auto reply = session_->ask("gateway", std::move(request), wait_max);
+    request.mutable_drain_node()->set_wait_ms(
+        static_cast<std::uint32_t>(std::clamp<std::int64_t>(wait_max.count(), 0, UINT32_MAX)));
+    auto reply = there->ask("node", std::move(request), drain_answer_wait);
     if (!reply) return reply.failure();
-    if (!(*reply)->has_cluster_status())
-      return error{error_code::internal, "the gateway's answer is no cluster status",
-                   "are client and node of the same version?"};
+    const milliseconds granted((*reply)->node_draining().wait_ms());
+    if (there->wait_until_gone(granted + drain_slack)) return {};
+    return error{error_code::deadline_exceeded,
+                 "node " + std::string(node) + " drains and is still there after " +
+                     std::to_string((granted + drain_slack).count()) + " ms",
+                 "see its log"};
+  }
+
+  result<std::string> status_json(milliseconds wait_max) override {
+    auto reply = read_cluster(wait_max);
+    if (!reply) return reply.failure();
     return status_document((*reply)->cluster_status());
   }
 
  private:
+  result<link::envelope_ptr> read_cluster(milliseconds wait_max) {
+    proto::Envelope request;
+    request.mutable_read_cluster();
+    auto reply = session_->ask("gateway", std::move(request), wait_max);
+    if (reply && !(*reply)->has_cluster_status())
+      return error{error_code::internal, "the gateway's answer is no cluster status",
+                   "are client and node of the same version?"};
+    return reply;
+  }
+
   std::shared_ptr<session> session_;
 };
 

@@ -16,6 +16,11 @@
 
 namespace troupe::client {
 
+struct token_bias {
+  std::int32_t id = 0;
+  float bias = 0;  // added to the token's raw logit; -100 to 100
+};
+
 struct sampling {
   float temperature = 0;  // 0: greedy
   std::uint32_t top_k = 0;
@@ -25,23 +30,52 @@ struct sampling {
   float presence_penalty = 0;
   float frequency_penalty = 0;
   std::optional<std::uint64_t> seed;  // absent: the gateway draws one and reports it
+  std::vector<token_bias> logit_bias;
 };
+
+struct chat_message {
+  std::string role;  // as the model's template knows them: "system", "user", "assistant"
+  std::string content;
+};
+
+// A conversation, which the model's own chat template turns into a prompt.
+struct conversation {
+  std::vector<chat_message> messages;
+  std::string messages_json;   // instead of messages, where they carry more: an array of objects
+  std::string tools_json;      // an array, or empty
+  std::string variables_json;  // an object with further variables of the template, or empty
+};
+
+// Order among jobs that wait for the same device.
+enum class job_priority { normal, background, urgent };
 
 struct job {
   std::string id;      // 36 characters, UUID; empty: the client makes one (UUIDv7)
   std::string model;   // a name or a digest
   std::string prompt;  // UTF-8
   std::vector<std::int32_t> prompt_ids;  // instead of prompt, when not empty
+  std::optional<conversation> chat;      // instead of both
   client::sampling sampling;
   std::uint32_t tokens_max = 128;
   std::vector<std::string> stop;
   bool parse_special = false;
   bool ignore_end = false;
   bool cache_bypass = false;
+  bool json_object = false;        // the answer is one JSON object
+  std::string json_schema;         // the answer is JSON of this schema; empty: it is not asked for
+  std::uint32_t alternatives = 0;  // most probable tokens to tell beside each one; at most 20
+  bool embed = false;              // no answer: the report has the prompt's embedding
+  std::string tenant;              // whose share it counts to; empty: this session's
+  job_priority priority = job_priority::normal;
 };
 
 enum class finish_reason { end_of_text, stop_text, length, cancelled, failed };
 enum class answer_source { computed, local_cache, shared_cache };
+
+struct token_score {
+  std::int32_t id = 0;
+  float log_probability = 0;
+};
 
 struct token {
   std::int32_t id = 0;
@@ -49,6 +83,7 @@ struct token {
   std::string text;  // what it adds to the text; may be empty while a character or a stop text is
                      // incomplete
   float log_probability = 0;
+  std::vector<token_score> alternatives;  // best first, where the job asks for them
 };
 
 // How a job was served. Times in microseconds; first_token from acceptance at the gateway.
@@ -65,6 +100,8 @@ struct report {
   answer_source source = answer_source::computed;
   std::uint64_t seed = 0;
   std::uint32_t attempts = 0;
+  std::uint32_t prefix_tokens = 0;  // of the prompt, that the worker had computed before
+  std::vector<float> embedding;     // of a job with embed: unit length
   std::uint64_t queue_us = 0, prefill_us = 0, decode_us = 0, first_token_us = 0, total_us = 0;
 };
 
@@ -91,6 +128,10 @@ class cluster {
   virtual ~cluster() = default;
   virtual result<std::unique_ptr<stream>> submit(const job& request) = 0;
   virtual status cancel(std::string_view job_id) = 0;
+  // Ends a node in order: no new jobs at once, those that run may end within wait_max (zero: what
+  // the node's settings say), then its process exits. Returns when it is gone; deadline_exceeded
+  // where it is not. The node is this one, or is asked at the address that the status tells.
+  virtual status drain(std::string_view node, std::chrono::milliseconds wait_max) = 0;
   // Every node that the gateway knows, as JSON (the same document that `troupe status --json`
   // prints).
   virtual result<std::string> status_json(std::chrono::milliseconds wait_max) = 0;

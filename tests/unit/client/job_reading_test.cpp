@@ -93,6 +93,46 @@ TEST_CASE("a stream that is not what it says fails, and stays failed") {
   CHECK(reading.summary().reason == finish_reason::failed);
 }
 
+TEST_CASE("alternatives come with their tokens; a frame that has them for some only fails") {
+  job_reading reading(4);
+  reading.take(accepted());
+  proto::JobTokens frame = frame_of(0, {5, 6});
+  proto::TokenAlternatives& first = *frame.add_alternatives();
+  for (const std::int32_t id : {5, 9}) {
+    first.add_ids(id);
+    first.add_log_probabilities(-static_cast<float>(id));
+  }
+  SUBCASE("each token has its own") {
+    frame.add_alternatives()->add_ids(6);
+    frame.mutable_alternatives(1)->add_log_probabilities(-1);
+    reading.take(frame);
+    const token one = reading.pop();
+    REQUIRE(one.alternatives.size() == 2);
+    CHECK(one.alternatives[1].id == 9);
+    CHECK(one.alternatives[1].log_probability == -9);
+    CHECK(reading.pop().alternatives.size() == 1);
+  }
+  SUBCASE("one is missing") {
+    reading.take(frame);
+    REQUIRE(reading.failure());
+    CHECK(reading.failure()->code == error_code::data_corrupt);
+  }
+}
+
+TEST_CASE("an embedding is in the report, and has no tokens") {
+  job_reading reading(4);
+  reading.take(accepted());
+  proto::JobFinished end = end_of({}, proto::END_OF_TEXT);
+  end.add_embedding(0.6f);
+  end.add_embedding(-0.8f);
+  end.mutable_provenance()->set_prefix_tokens(16);
+  reading.take(end);
+  CHECK(!reading.failure());
+  CHECK(reading.ended());
+  CHECK(reading.summary().embedding == std::vector<float>{0.6f, -0.8f});
+  CHECK(reading.summary().prefix_tokens == 16);
+}
+
 TEST_CASE("tokens that came before a failure are still read") {
   job_reading reading(4);
   reading.take(accepted());
