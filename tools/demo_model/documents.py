@@ -12,7 +12,7 @@ import sums
 import world
 
 START, END, USER, ASSISTANT, SYSTEM = CONTROL = ("<|start|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
-KINDS = {"story": 14, "sum": 34, "comparison": 10, "world": 20, "reading": 18, "troupe": 10, "small_talk": 3, "sheet": 4}  # documents drawn
+KINDS = {"story": 14, "sum": 28, "comparison": 14, "world": 24, "reading": 26, "troupe": 12, "small_talk": 3, "sheet": 4}  # documents drawn
 SYSTEM_TEXTS = ["You are a helpful assistant.", "You are a small model.", "Answer in one sentence.", "Be kind and brief."]
 STORY_WISHES = ["Tell me a story.", "Please tell me a short story.", "Write a story.", "Can you tell me a story?"]  # training alone
 TURNS_MAX = 4
@@ -49,6 +49,8 @@ class Writer:
             pair = self.rng.choice(STORY_WISHES), pair[1]
         if kind == "story" and self.rng.random() < 0.4:
             return kind, [(START, False), (pair[1], True), (END, True)]
+        if kind == "reading" and self.rng.random() < 0.7:
+            return kind, chat(reading.write_talk(self.rng, self.held_out, TURNS_MAX))
         if kind != "small_talk" and self.rng.random() < 0.5:
             return kind, plain(*pair)
         pairs = [pair]

@@ -118,10 +118,19 @@ class Llama(nn.Module):
         hidden = torch.full((shape.context, shape.context), -1e9).triu(1)
         self.register_buffer("hidden", hidden, persistent=False)
 
-    def forward(self, tokens):
+    def mask(self, positions, documents):
+        """[batch * heads_kv, queries of one key head, position], or one for all rows: 0 where a query sees a key, else a large negative."""
+        s = self.shape
+        mask = self.hidden[:positions, :positions]
+        if documents is not None:
+            mask = mask.masked_fill(documents.unsqueeze(2) != documents.unsqueeze(1), -1e9)
+            mask = mask.repeat_interleave(s.heads_kv, 0)
+        return mask.repeat(*[1] * (mask.dim() - 2), s.heads // s.heads_kv, 1)
+
+    def forward(self, tokens, documents=None):
+        """documents: [batch, position], the number of the document that a token belongs to; a token sees only its own."""
         positions = tokens.shape[1]
-        turns = self.turns[:positions]
-        mask = self.hidden[:positions, :positions].repeat(self.shape.heads // self.shape.heads_kv, 1)
+        turns, mask = self.turns[:positions], self.mask(positions, documents)
         x = self.token_embd(tokens)
         for block in self.blocks:
             x = block(x, turns, mask)

@@ -1,4 +1,4 @@
-"""Additions worked out digit by digit, and comparisons. The last number of an addition's answer is the sum."""
+"""Additions and comparisons, worked out digit by digit. The last number of an addition's answer is the sum."""
 
 from held_out import is_held_out
 
@@ -41,6 +41,20 @@ COMPARISONS = [
 ]
 
 
+def compared(a, b):
+    """'Hundreds 7=7, tens 1<3', from the left up to the first difference; or what is longer."""
+    left, right = str(a), str(b)
+    if len(left) != len(right):
+        return f"{len(left)} digits and {len(right)} digits"
+    steps = []
+    for place, x, y in zip(reversed(PLACES[:len(left)]), left, right):
+        steps.append(f"{place.lower()} {x}{'<' if x < y else '>' if x > y else '='}{y}")
+        if x != y:
+            break
+    text = ", ".join(steps)
+    return text[:1].upper() + text[1:]
+
+
 def write_comparison(rng, held_out):
     while True:
         digits = rng.choice((1, 2, 2, 3, 3, 3))
@@ -49,9 +63,9 @@ def write_comparison(rng, held_out):
         if a == b or pair_is_held_out(a, b) != held_out:
             continue
         question, answer = rng.choice(COMPARISONS)
-        named = {"a": a, "b": b, "low": min(a, b), "high": max(a, b), "truth": "Yes" if a > b else "No",
+        named = {"a": a, "b": b, "low": min(a, b), "high": max(a, b), "truth": "yes" if a > b else "no",
                  "more": "more" if a > b else "less"}
-        return question.format(**named), answer.format(**named)
+        return question.format(**named), f"{compared(a, b)}, so {answer.format(**named)}"
 
 
 def last_number(text):

@@ -11,6 +11,7 @@ a machine that others use too. Weights and gradients lie in shared memory; the f
 
 import argparse
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import os
@@ -33,10 +34,10 @@ TOKENIZER_DOCUMENTS = 8000
 ROW, ROW_LONG = 256, 512  # the last LONG_SHARE of training sees rows as long as the context
 LONG_SHARE = 0.1
 BATCH_TOKENS = 4096
-PROMPT_WEIGHT = 0.1  # of the loss on what the user says, beside 1 for answers
+PROMPT_WEIGHT = 0.2  # of the loss on what the user says, beside 1 for answers
 WARM_UP_STEPS = 40
-COOL_DOWN_SHARE = 0.5
-LR_MATRICES, LR_REST = 0.02, 0.004
+COOL_DOWN_SHARE = 0.8
+LR_MATRICES, LR_REST = 0.015, 0.003
 POOL = 64
 JUDGED = {"sum": 60, "comparison": 40, "world": 60, "reading": 60, "troupe": 40}
 
@@ -62,15 +63,15 @@ def tokenizer_in(folder, seed):
 
 
 class Rows:
-    """Packs whole documents into rows of a given length; what is left at a row's end counts nothing."""
+    """Packs whole documents, which do not see each other, into rows of a given length; what is left at a row's end counts nothing."""
 
     def __init__(self, writer, tokenizer):
         self.writer, self.tokenizer, self.pool = writer, tokenizer, []
         self.padding = tokenizer.ids[documents.END]
 
     def row(self, length):
-        ids, weights = [], []
-        while True:
+        ids, weights, numbers = [], [], []
+        for number in itertools.count():
             while len(self.pool) < POOL:
                 self.pool.append(self.tokenizer.encode_document(self.writer.document()[1]))
             fits = next((index for index, (more, _) in enumerate(self.pool) if len(ids) + len(more) <= length + 1), None)
@@ -78,18 +79,19 @@ class Rows:
                 break
             more, learnt = self.pool.pop(fits)
             ids += more
+            numbers += [number] * len(more)
             weights += [1.0 if counts else PROMPT_WEIGHT for counts in learnt]
             weights[-len(more)] = 0.0  # the start token is never an answer
         short = length + 1 - len(ids)
-        return ids + [self.padding] * short, weights + [0.0] * short
+        return ids + [self.padding] * short, weights + [0.0] * short, numbers + [-1] * short
 
     def batch(self, rows, length):
-        made = [self.row(length) for _ in range(rows)]
-        return torch.tensor([ids for ids, _ in made]), torch.tensor([weights for _, weights in made])
+        """ids, weights of the loss, numbers of the documents: each [rows, length + 1]."""
+        return [torch.tensor(part) for part in zip(*(self.row(length) for _ in range(rows)))]
 
 
-def loss_of(model, ids, weights):
-    logits = model(ids[:, :-1])
+def loss_of(model, ids, weights, numbers):
+    logits = model(ids[:, :-1], numbers[:, :-1])
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     weights = weights[:, 1:].flatten()
     return (losses * weights).sum() / weights.sum()
