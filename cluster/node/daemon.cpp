@@ -87,7 +87,7 @@ class node_daemon final : public daemon, private link::link_events {
   monitoring_sources sources();
   void tell_peers_to_node_actor();
   bool restart(const std::string& actor);
-  int stop();
+  int stop(milliseconds wait_max);
   bool stop_roles();
   void close();
 
@@ -181,6 +181,7 @@ role_handle node_daemon::make(const std::string& actor) {
     models_known_ = true;
     wakeups_.kick();
   };
+  outside.drain = [this](milliseconds wait_max) { wakeups_.ask_to_drain(wait_max); };
   return spawn_node_role(*system_, settings_.node, std::move(outside), gauge);
 }
 
@@ -221,7 +222,7 @@ status node_daemon::begin() {
     for (const std::string& actor : news.ended)
       if (!restart(actor))
         return error{error_code::internal, actor + " ends again and again", "see the log"};
-    if (news.asked_to_stop) {
+    if (news.asked_to_stop || news.asked_to_drain) {
       ::raise(SIGTERM);  // for run() to see
       break;
     }
@@ -250,7 +251,8 @@ int node_daemon::run() {
                state_.incarnation(), settings_.profile, version());
   for (;;) {
     const wakeups::news news = wakeups_.wait(milliseconds(3'600'000));
-    if (news.asked_to_stop) return stop();
+    if (news.asked_to_stop) return stop(settings_.stop_wait);
+    if (news.asked_to_drain) return stop(*news.asked_to_drain);
     for (const std::string& actor : news.ended)
       if (!restart(actor)) {
         stop_roles();
@@ -259,11 +261,11 @@ int node_daemon::run() {
   }
 }
 
-int node_daemon::stop() {
+int node_daemon::stop(milliseconds wait_max) {
   spdlog::info("node_stops running_jobs={}", gateway_shown_->running.load());
   board_.notice("node", std::make_shared<node_draining>());
   board_.notice("gateway", std::make_shared<stop_accepting>(false));
-  const auto until = steady_clock::now() + settings_.stop_wait;
+  const auto until = steady_clock::now() + wait_max;
   while ((gateway_shown_->running > 0 || load_->running > 0 || load_->waiting > 0) &&
          steady_clock::now() < until)
     if (wakeups_.wait(milliseconds(20)).asked_to_stop) break;

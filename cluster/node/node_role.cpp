@@ -11,6 +11,8 @@
 namespace troupe::cluster {
 namespace {
 
+constexpr std::chrono::milliseconds drain_wait_max{86'400'000};
+
 class node_role : public role {
  public:
   node_role(const node_role_settings& settings, node_role_outside outside)
@@ -29,6 +31,8 @@ class node_role : public role {
         return count(message->count_flood(), now);
       case proto::Envelope::kReadFlood:
         return read_flood(*message);
+      case proto::Envelope::kDrainNode:
+        return drain(*message);
       case proto::Envelope::kModelList:
         return models_listed(*message, now);
       case proto::Envelope::kModelLoaded:
@@ -110,6 +114,18 @@ class node_role : public role {
     proto::Envelope answer = reply_to(message);
     answer.mutable_echoed()->set_payload(message.echo().payload());
     post(std::move(answer));
+  }
+
+  void drain(const proto::Envelope& message) {
+    const std::uint32_t asked = message.drain_node().wait_ms();
+    const auto wait = asked == 0 ? settings_.stop_wait
+                                 : std::min(std::chrono::milliseconds(asked), drain_wait_max);
+    proto::Envelope answer = reply_to(message);
+    answer.mutable_node_draining()->set_wait_ms(static_cast<std::uint32_t>(wait.count()));
+    post(std::move(answer));
+    spdlog::info("node_drains wait_ms={} asked_by={}", wait.count(), message.sender().node());
+    carry_out(core_.own_draining(true));
+    if (outside_.drain) outside_.drain(wait);
   }
 
   void count(const proto::CountFlood& flood, time_point_us now) {

@@ -41,6 +41,7 @@ struct node_role_settings {
   std::vector<std::string> preload;  // names or digests
   bool fetch = true;
   std::chrono::milliseconds preload_retry{5'000};
+  std::chrono::milliseconds stop_wait{5'000};  // of a drain that names no time
 };
 
 struct node_role_outside {
@@ -48,6 +49,7 @@ struct node_role_outside {
   std::shared_ptr<const inference_load> load;
   std::function<void()>
       models_known;  // called once, when the own models were listed for the first time
+  std::function<void(std::chrono::milliseconds)> drain;  // end the process, in order, within that
 };
 
 role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,

@@ -129,6 +129,7 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   membership.heartbeat_interval = from.duration("membership.heartbeat_interval");
   membership.silence_max = from.duration("membership.down_after");
   out.node.sequences_max = out.computes ? out.inference.sequences_running_max : 0;
+  out.node.stop_wait = out.stop_wait;
   out.node.preload = out.loader.load_at_start;
   out.node.fetch = from.flag("models.fetch");
   return out;

@@ -42,6 +42,14 @@ void wakeups::actor_ended(std::string name) {
   kick();
 }
 
+void wakeups::ask_to_drain(std::chrono::milliseconds wait_max) {
+  {
+    const std::lock_guard lock{guard_};
+    if (!drain_) drain_ = wait_max;
+  }
+  kick();
+}
+
 wakeups::news wakeups::wait(std::chrono::milliseconds wait_max) {
   pollfd watched[] = {{signals_, POLLIN, 0}, {event_, POLLIN, 0}};
   const auto wait = std::clamp<std::int64_t>(wait_max.count(), 0, 3'600'000);
@@ -53,6 +61,7 @@ wakeups::news wakeups::wait(std::chrono::milliseconds wait_max) {
   (void)!::read(event_, &count, sizeof count);
   const std::lock_guard lock{guard_};
   out.ended = std::exchange(ended_, {});
+  if (drain_ && !std::exchange(drain_told_, true)) out.asked_to_drain = drain_;
   return out;
 }
 

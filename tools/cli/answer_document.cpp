@@ -94,6 +94,7 @@ std::string answer_document(const served_answer& answer) {
       {"numerics_class", report.numerics_class},
       {"variant", report.variant},
       {"attempts", report.attempts},
+      {"prefix_tokens", report.prefix_tokens},
       {"first_token_ms", milliseconds_of(answer.first_token)},
       {"total_ms", milliseconds_of(answer.last_token)},
       {"tokens_per_second", tokens_per_second(answer)},

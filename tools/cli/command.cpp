@@ -48,6 +48,7 @@ int run(int argc, const char* const* argv) {
   action chosen;
   add_submit(app, chosen);
   add_status(app, chosen);
+  add_node(app, chosen);
   add_generate(app, chosen);
   add_model(app, chosen);
   add_bench(app, chosen);

@@ -32,6 +32,7 @@ using action = std::function<int()>;
 
 void add_submit(CLI::App& app, action& chosen);
 void add_status(CLI::App& app, action& chosen);
+void add_node(CLI::App& app, action& chosen);  // drain
 void add_generate(CLI::App& app, action& chosen);
 void add_model(CLI::App& app, action& chosen);   // make, inspect, quantize, perplexity, tokenize
 void add_bench(CLI::App& app, action& chosen);   // engine, link

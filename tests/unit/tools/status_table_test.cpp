@@ -68,7 +68,7 @@ TEST_CASE("what is no status is refused, and odd values do no harm") {
 
 TEST_CASE("an answer is told as a line and as a document") {
   served_answer answer;
-  answer.tokens = {{7, 0, "Hi", -0.5F}, {8, 1, " you", -0.25F}, {9, 2, "", -0.125F}};
+  answer.tokens = {{7, 0, "Hi", -0.5F, {}}, {8, 1, " you", -0.25F, {}}, {9, 2, "", -0.125F, {}}};
   answer.text = "Hi you";
   answer.first_token = std::chrono::milliseconds(20);
   answer.last_token = std::chrono::milliseconds(220);
