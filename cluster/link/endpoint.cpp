@@ -1,8 +1,5 @@
 // The shell of the link: one I/O thread, and a lock that hands the sockets to a sender that finds
 // them free.
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -43,10 +40,10 @@ status check(const identity& self, const link_settings& settings) {
 class zmq_endpoint final : public endpoint {
  public:
   zmq_endpoint(identity self, const link_settings& settings, std::unique_ptr<socket_set> sockets,
-               link_events& events, int wake)
+               link_events& events, std::unique_ptr<waiting> waits)
       : self_(self),
         events_(events),
-        wake_(wake),
+        waits_(std::move(waits)),
         submitted_(settings.queued_bytes_max, settings.chunk_bytes),
         loop_(std::move(self), settings, std::move(sockets), submitted_),
         address_(loop_.address()) {}
@@ -55,7 +52,6 @@ class zmq_endpoint final : public endpoint {
     stopping_ = true;
     kick();
     thread_.join();
-    ::close(wake_);
   }
 
   void start() {
@@ -78,7 +74,11 @@ class zmq_endpoint final : public endpoint {
   status send(envelope_ptr message) override {
     bool due = false;
     if (status done = submitted_.submit(message, due); !done.ok()) return done;
-    if (due && asleep_.load()) send_from_here();
+    if (!due) return {};
+    if (first_of_events())
+      send_from_here(true);
+    else if (asleep_.load())
+      send_from_here(false);
     return {};
   }
 
@@ -86,30 +86,39 @@ class zmq_endpoint final : public endpoint {
   std::string address() const override { return address_; }
 
   std::vector<proto::LinkStatus> links() const override {
-    const std::lock_guard hold(lock_);
-    return loop_.links();
+    std::unique_lock hold(lock_);
+    std::vector<proto::LinkStatus> all = loop_.links();
+    hold.unlock();
+    if (submitted_.due()) kick();  // a sender that found the lock held left it to us
+    return all;
   }
 
  private:
-  void kick() const {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);  // full: it is awake
+  void kick() const { waits_->wake(); }
+
+  // What the events lead to first is sent at once, the rest when all are handed out, together.
+  bool first_of_events() {
+    if (io_thread_.load(std::memory_order_relaxed) != std::this_thread::get_id()) return false;
+    return std::exchange(nothing_sent_, false);
   }
 
   // Whoever fails to get the lock leaves its envelope to the holder, who looks again after letting
   // go: if that look had come before the envelope, the lock would have been free.
-  void send_from_here() {
+  void send_from_here(bool looks_itself) {
     do {
       const std::unique_lock hold(lock_, std::try_to_lock);
       if (!hold) return;
       loop_.send_submitted(steady_now());
       // Sending may have swallowed the signal of something that came in; events are the I/O
-      // thread's to hand out.
+      // thread's to hand out, and on its own it looks again before it sleeps.
+      if (looks_itself) continue;
       if (loop_.pending() || loop_.has_events() || loop_.held_back()) kick();
     } while (submitted_.due());
   }
 
-  void hand_out(std::vector<link_event>& events) {
+  // True: something was sent meanwhile.
+  bool hand_out(std::vector<link_event>& events) {
+    nothing_sent_ = true;
     for (link_event& event : events) {
       if (event.kind == link_event::what::up)
         events_.on_peer_up(*event.peer);
@@ -118,57 +127,46 @@ class zmq_endpoint final : public endpoint {
       else
         events_.on_peer_down(*event.peer, std::move(event.reason), std::move(event.messages));
     }
+    return !std::exchange(nothing_sent_, false);
   }
 
   // One turn under the lock. Gives the time to sleep, 0 where there is more to do.
-  std::chrono::microseconds turn(std::vector<link_event>& events, std::vector<pollfd>& waits) {
+  std::chrono::microseconds turn(std::vector<link_event>& events,
+                                 std::span<const std::uint64_t> woken) {
     const std::lock_guard hold(lock_);
-    if (!waits.empty()) loop_.woken(waits);
+    loop_.woken(woken);
     const time_us now = steady_now();
     const bool again = loop_.turn(now);
     events = loop_.take_events();
-    waits.clear();
     if (again || loop_.pending()) return {};
-    waits.push_back({wake_, POLLIN, 0});
-    loop_.wait_set(waits);
     const time_us next = loop_.next_deadline();
     return std::chrono::microseconds(next > now ? next - now : 0);
   }
 
-  void sleep(std::chrono::microseconds time, std::vector<pollfd>& waits) {
+  std::span<const std::uint64_t> sleep(std::chrono::microseconds time) {
+    std::span<const std::uint64_t> woken;
     asleep_.store(true);
-    if (!submitted_.due() && !stopping_) {
-      const timespec wait{static_cast<time_t>(time.count() / 1'000'000),
-                          static_cast<long>(time.count() % 1'000'000) * 1000};
-      if (::ppoll(waits.data(), waits.size(), &wait, nullptr) < 0)
-        for (pollfd& w : waits) w.revents = POLLIN;  // a signal came: look everywhere
-    }
+    if (!submitted_.due() && !stopping_) woken = waits_->wait(time);
     asleep_.store(false);
-    if (waits[0].revents != 0) {
-      std::uint64_t count;
-      [[maybe_unused]] const auto got = ::read(wake_, &count, sizeof count);
-    }
+    return woken;
   }
 
   void run() {
+    io_thread_ = std::this_thread::get_id();
     std::vector<link_event> events;
-    std::vector<pollfd> waits;
+    std::span<const std::uint64_t> woken;
     time_us drained_by = 0;
     for (;;) {
-      const auto idle_for = turn(events, waits);
-      hand_out(events);
-      const bool quiet = idle_for.count() > 0;  // what the events led to is due, or was sent
+      const auto idle_for = turn(events, std::exchange(woken, {}));
+      const bool sent = hand_out(events);
+      const bool quiet = idle_for.count() > 0 && !sent;
       if (stopping_) {
         if (drained_by == 0) drained_by = steady_now() + drain_time.count() * 1000;
         const std::lock_guard hold(lock_);
         if (loop_.idle() || steady_now() >= drained_by) break;
       }
       if (!quiet) continue;
-      if (!stopping_) {
-        sleep(idle_for, waits);
-      } else {
-        ::poll(waits.data(), waits.size(), 1);
-      }
+      woken = stopping_ ? waits_->wait(std::chrono::milliseconds(1)) : sleep(idle_for);
     }
     {
       const std::lock_guard hold(lock_);
@@ -180,9 +178,11 @@ class zmq_endpoint final : public endpoint {
 
   const identity self_;
   link_events& events_;
-  const int wake_;
+  const std::unique_ptr<waiting> waits_;
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<std::thread::id> io_thread_{};
+  bool nothing_sent_ = false;  // the I/O thread's
   outbox submitted_;
   mutable std::mutex lock_;  // loop_ and all sockets
   link_loop loop_;
@@ -199,14 +199,12 @@ void link_events::on_envelopes(const peer_view& from, std::span<envelope_ptr> me
 result<std::unique_ptr<endpoint>> endpoint::open(identity self, link_settings settings,
                                                  link_events& events) {
   if (const status holds = check(self, settings); !holds.ok()) return holds.failure();
-  auto sockets = socket_set::open(settings.listen, settings.silence_max);
+  auto waits = waiting::open();
+  if (!waits.ok()) return waits.failure();
+  auto sockets = socket_set::open(settings.listen, settings.silence_max, **waits);
   if (!sockets.ok()) return sockets.failure();
-  const int wake = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (wake < 0)
-    return error{error_code::resource_exhausted, "the link got no eventfd",
-                 "raise the limit of open files (ulimit -n)"};
-  auto opened = std::make_unique<zmq_endpoint>(std::move(self), settings,
-                                               std::move(sockets).value(), events, wake);
+  auto opened = std::make_unique<zmq_endpoint>(
+      std::move(self), settings, std::move(sockets).value(), events, std::move(waits).value());
   opened->start();
   return std::unique_ptr<endpoint>(std::move(opened));
 }

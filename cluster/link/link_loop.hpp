@@ -53,8 +53,7 @@ class link_loop {
 
   std::vector<link_event> take_events() { return std::exchange(events_, {}); }
   bool has_events() const { return !events_.empty(); }
-  void wait_set(std::vector<pollfd>& out) const { sockets_->wait_set(out); }
-  void woken(const std::vector<pollfd>& polled) { sockets_->woken(polled); }
+  void woken(std::span<const std::uint64_t> keys) { sockets_->woken(keys); }
   const std::string& address() const { return sockets_->address(); }
   std::vector<proto::LinkStatus> links() const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace troupe::link {
 namespace {
@@ -44,7 +45,8 @@ bool is_loopback(const std::string& address) {
          part[0] == 127;
 }
 
-socket_set::socket_set(std::chrono::milliseconds silence_max) : silence_max_(silence_max) {}
+socket_set::socket_set(std::chrono::milliseconds silence_max, waiting& waits)
+    : silence_max_(silence_max), waits_(waits) {}
 
 socket_set::~socket_set() = default;
 
@@ -60,9 +62,10 @@ void socket_set::set_options(zmq::socket_t& socket) const {
 }
 
 result<std::unique_ptr<socket_set>> socket_set::open(const std::string& listen_at,
-                                                     std::chrono::milliseconds silence_max) {
+                                                     std::chrono::milliseconds silence_max,
+                                                     waiting& waits) {
   try {
-    std::unique_ptr<socket_set> set(new socket_set(silence_max));
+    std::unique_ptr<socket_set> set(new socket_set(silence_max, waits));
     if (!listen_at.empty())
       if (const status bound = set->listen(listen_at); !bound.ok()) return bound.failure();
     return set;
@@ -107,7 +110,8 @@ status socket_set::listen(const std::string& address) {
   monitor_->socket.connect(events);
   monitor_->fd = monitor_->socket.get(zmq::sockopt::fd);
   router_ = std::move(router);
-  return {};
+  if (status watched = waits_.watch(router_->fd, router_key); !watched.ok()) return watched;
+  return waits_.watch(monitor_->fd, monitor_key);
 }
 
 result<channel_id> socket_set::dial(const std::string& address) {
@@ -124,6 +128,8 @@ result<channel_id> socket_set::dial(const std::string& address) {
     dialled.address = *where;
     dialled.fd = dialled.socket.get(zmq::sockopt::fd);
     const channel_id channel = next_dial_++;
+    if (const status watched = waits_.watch(dialled.fd, channel); !watched.ok())
+      return watched.failure();
     dials_.emplace(channel, std::move(dialled));
     return channel;
   } catch (const zmq::error_t& e) {
@@ -133,7 +139,10 @@ result<channel_id> socket_set::dial(const std::string& address) {
 }
 
 void socket_set::undial(channel_id channel) {
-  dials_.erase(channel);
+  const auto found = dials_.find(channel);
+  if (found == dials_.end()) return;
+  waits_.forget(found->second.fd);
+  dials_.erase(found);
 }
 
 std::string socket_set::address_of(channel_id channel) const {
@@ -201,12 +210,15 @@ std::size_t socket_set::receive(std::size_t most,
         from.readable = false;
         break;
       }
-      if (taken++ == 0)
-        ask(from);  // one frame alone is common, and asking beats failing to receive
+      ++taken;
       if (whole)
         take(channel, frame);
       else
         spoilt();
+      // One frame alone is common; what it leads to goes out before anyone asks for another.
+      if (from.many) continue;
+      from.took_one = true;
+      from.readable = false;
     }
   };
   try {
@@ -222,6 +234,7 @@ void socket_set::ask(link_socket& s) {
   if (!s.used) return;
   const int events = s.socket.get(zmq::sockopt::events);
   s.readable = events & ZMQ_POLLIN;
+  s.many = s.readable && std::exchange(s.took_one, false);
   s.connected = events & ZMQ_POLLOUT;
   s.used = false;
 }
@@ -256,19 +269,15 @@ bool socket_set::incoming_broke() {
   return any;
 }
 
-void socket_set::wait_set(std::vector<pollfd>& out) const {
-  if (router_) out.push_back({router_->fd, POLLIN, 0});
-  if (monitor_) out.push_back({monitor_->fd, POLLIN, 0});
-  for (const auto& [channel, dialled] : dials_) out.push_back({dialled.fd, POLLIN, 0});
-}
-
-void socket_set::woken(const std::vector<pollfd>& polled) {
-  for (const pollfd& p : polled) {
-    if (p.revents == 0) continue;
-    if (router_ && router_->fd == p.fd) router_->used = true;
-    if (monitor_ && monitor_->fd == p.fd) monitor_->used = true;
-    for (auto& [channel, dialled] : dials_)
-      if (dialled.fd == p.fd) dialled.used = true;
+void socket_set::woken(std::span<const std::uint64_t> keys) {
+  for (const std::uint64_t key : keys) {
+    if (key == router_key) {
+      router_->used = true;
+    } else if (key == monitor_key) {
+      monitor_->used = true;
+    } else if (const auto found = dials_.find(key); found != dials_.end()) {
+      found->second.used = true;
+    }
   }
 }
 

@@ -2,23 +2,23 @@
 // out, nothing decided.
 //
 // Threading: one thread at a time, handed on under a lock (a mutex is the full fence that ZeroMQ
-// asks for). wait_set() may be polled without the lock, since polling a descriptor does not touch
-// the socket. ZeroMQ signals edges: after any call on a socket its descriptor says nothing until
+// asks for). Waiting for the sockets' descriptors needs no lock, since that does not touch the
+// sockets. ZeroMQ signals edges: after any call on a socket its descriptor says nothing until
 // pending() was asked. The options of every socket are set in one place, set_options in
 // sockets.cpp; encryption belongs there too.
 #pragma once
-
-#include <poll.h>
 
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
 
 #include "cluster/link/peering_core.hpp"
+#include "cluster/link/waiting.hpp"
 #include "config/outcome.hpp"
 
 namespace troupe::link {
@@ -31,9 +31,11 @@ enum class sent {
 
 class socket_set {
  public:
-  // listen as in link_settings; empty: no ROUTER.
+  // listen as in link_settings; empty: no ROUTER. `waits` watches every socket, and must outlive
+  // them.
   static result<std::unique_ptr<socket_set>> open(const std::string& listen,
-                                                  std::chrono::milliseconds silence_max);
+                                                  std::chrono::milliseconds silence_max,
+                                                  waiting& waits);
   ~socket_set();
 
   const std::string& address() const { return address_; }  // as bound; empty without a ROUTER
@@ -44,8 +46,8 @@ class socket_set {
 
   sent send(channel_id channel, zmq::message_t& frame);
 
-  // Up to `most` frames that wait on any socket with something to read. Frames that are no single
-  // part go to `spoilt`.
+  // Up to `most` frames that wait on any socket with something to read; one of each where there
+  // was one the last time. Frames that are no single part go to `spoilt`.
   std::size_t receive(std::size_t most,
                       const std::function<void(channel_id, zmq::message_t&)>& take,
                       const std::function<void()>& spoilt);
@@ -57,22 +59,25 @@ class socket_set {
   // Asks every socket used since it was last asked; true: receive() or changes() have something to
   // do.
   bool pending();
-  void wait_set(std::vector<pollfd>& out) const;
-  void woken(const std::vector<pollfd>& polled);  // marks what poll() found
+  void woken(std::span<const std::uint64_t> keys);  // what wait() found
 
  private:
   static constexpr channel_id first_incoming = channel_id{1} << 32;
+  // What `waits_` calls them; a dial goes by its channel.
+  static constexpr std::uint64_t router_key = first_incoming, monitor_key = first_incoming + 1;
   struct link_socket {
     zmq::socket_t socket;
     std::string address;
     int fd = -1;
     bool used = true;  // since pending() last asked
     bool readable = false;
+    bool took_one = false;        // and did not try for another, since it was last asked
+    bool many = false;            // as last asked: one was not all
     bool connected = false;       // dials: as last asked
     bool told_connected = false;  // and as last told
   };
 
-  explicit socket_set(std::chrono::milliseconds silence_max);
+  socket_set(std::chrono::milliseconds silence_max, waiting& waits);
   status listen(const std::string& address);
   static void ask(link_socket& s);
   void set_options(zmq::socket_t& socket) const;
@@ -80,6 +85,7 @@ class socket_set {
                    bool& whole);
 
   std::chrono::milliseconds silence_max_;
+  waiting& waits_;
   std::string address_;
   zmq::context_t context_{1};
   std::unique_ptr<link_socket> router_;

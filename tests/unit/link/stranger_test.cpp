@@ -231,6 +231,7 @@ TEST_CASE("a stopped peer is down after the silence; memory toward it is bounded
   child.dial(n.link->address());
   REQUIRE(n.events.wait_up());
   ::kill(child.pid, SIGSTOP);
+  REQUIRE(::waitpid(child.pid, nullptr, WUNTRACED) == child.pid);  // until then its threads run on
   std::uint64_t accepted = 0;
   status last;
   for (; last.ok(); accepted += last.ok())
