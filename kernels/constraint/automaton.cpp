@@ -10,7 +10,7 @@ namespace {
 
 constexpr int break_spaces_max = 20;
 constexpr int break_tabs_max = 5;
-constexpr std::size_t subset_steps_max = std::size_t{1} << 25;  // of work and of memory
+constexpr std::size_t subset_steps_max = std::size_t{1} << 23;  // of work and of memory
 
 }  // namespace
 
@@ -122,6 +122,7 @@ class subset_builder {
       add_edges(state);
       add_calls(state);
     }
+    out_.steps = steps_;
     return std::move(out_);
   }
 
@@ -213,7 +214,9 @@ result<automaton> intersect(const automaton& a, const automaton& b, std::size_t 
     return key{target_of(x), target_of(y)};
   };
   const auto accepts = [&](const key& k) { return a.accepts[k.first] && b.accepts[k.second]; };
-  return explore(key{0, 0}, next, accepts, states_max);
+  result<automaton> both = explore(key{0, 0}, next, accepts, states_max);
+  if (both) both->steps += a.steps + b.steps;
+  return both;
 }
 
 }  // namespace troupe::kernels::constraint

@@ -54,6 +54,7 @@ struct automaton {
   std::vector<std::array<edge, 256>> rows;
   std::vector<bool> accepts;
   std::vector<std::vector<rule_call>> calls;
+  std::size_t steps = 0;      // of the work to make it, for bounds
   bool is_container = false;  // of arrays or objects, which count as open until complete
 
   std::size_t size() const { return rows.size(); }
@@ -107,6 +108,8 @@ result<automaton> determinize(const automaton_draft& draft, std::size_t states_m
 // What both take; neither has calls or marks.
 result<automaton> intersect(const automaton& a, const automaton& b, std::size_t states_max);
 
+inline constexpr std::size_t explore_steps = 1024;  // for a state
+
 // The automaton of a step function: `next` gives the key that follows, or nothing.
 template <class Key, class Next, class Accepts>
 result<automaton> explore(const Key& start, const Next& next, const Accepts& accepts,
@@ -131,6 +134,7 @@ result<automaton> explore(const Key& start, const Next& next, const Accepts& acc
         out.rows[state][byte] = edge_to(target);
       }
   }
+  out.steps = keys.size() * explore_steps;
   return out;
 }
 

@@ -27,7 +27,7 @@ struct json_constraint_bounds {
   std::size_t schema_bytes_max = 256 * 1024;
   std::size_t schema_depth_max = 64;    // nesting of the schema's own text
   std::size_t schema_parts_max = 4096;  // subschemas, each place of use counted
-  std::size_t states_max = 16384;       // of the automata together
+  std::size_t states_max = 32768;       // of the automata together
   std::uint16_t answer_depth_max = 64;  // containers open at once in an answer; at most 1024
 };
 

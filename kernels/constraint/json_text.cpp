@@ -71,6 +71,7 @@ class json_reader {
       std::string name;
       if (at_ >= text_.size() || text_[at_] != '"') return fail("a member's name is missing");
       if (!read_text(name)) return false;
+      if (out.members.size() == json_width_max) return fail("an object is too wide");
       if (out.find(name)) return fail("member " + write_json_text(name) + " is there twice");
       skip_blanks();
       if (!take(':')) return fail("':' is missing");
@@ -87,6 +88,7 @@ class json_reader {
     skip_blanks();
     if (take(']')) return true;
     do {
+      if (out.items.size() == json_width_max) return fail("an array is too wide");
       out.items.emplace_back();
       if (!read_value(out.items.back(), depth + 1)) return false;
       skip_blanks();

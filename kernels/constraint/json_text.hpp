@@ -24,8 +24,11 @@ struct json_value {
   const json_value* find(std::string_view name) const;  // nullptr: no such member
 };
 
+// Most members of an object and items of an array.
+inline constexpr std::size_t json_width_max = 4096;
+
 // Refuses (invalid_argument, with the byte offset) what is not JSON in valid UTF-8, nests deeper
-// than `depth_max`, or names a member twice.
+// than `depth_max`, is wider than json_width_max, or names a member twice.
 result<json_value> read_json(std::string_view text, std::size_t depth_max);
 
 // Compact JSON; a character is escaped only where JSON demands it, in the shortest form. So equal

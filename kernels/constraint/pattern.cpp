@@ -198,7 +198,9 @@ result<automaton> limit_length(const automaton& texts, length_bounds bounds,
   const auto accepts = [&](const key& k) {
     return std::get<1>(k) == place::after && texts.accepts[std::get<0>(k)];
   };
-  return explore(key{0, place::before, 0}, next, accepts, states_max);
+  result<automaton> limited = explore(key{0, place::before, 0}, next, accepts, states_max);
+  if (limited) limited->steps += texts.steps;
+  return limited;
 }
 
 }  // namespace troupe::kernels::constraint

@@ -14,6 +14,8 @@ namespace {
 
 // A draft has more states than what comes of it.
 constexpr std::size_t draft_states_factor = 8;
+// Work for all automata together: well below a second.
+constexpr std::size_t steps_max = std::size_t{1} << 25;
 
 std::string bound_key(const std::optional<number_bound>& bound) {
   if (!bound) return "-";
@@ -36,12 +38,10 @@ class rule_writer {
                                : next.kind == object_type ? object_rule(node)
                                                           : choice_rule(node);
       if (!rule) return schema_error(node.path, rule.failure().message, rule.failure().mend);
+      count(*rule);
       rules_[next.rule].made = std::move(*rule);
-      states_ += rules_[next.rule].made.size();
       if (failure_) return *failure_;
-      if (states_ > states_max_)
-        return schema_error(node.path, too_many_states(states_max_).message,
-                            too_many_states(states_max_).mend);
+      if (is_too_much()) return too_much(node.path);
     }
     if (failure_) return *failure_;
     automaton_draft root(states_max_);
@@ -82,9 +82,18 @@ class rule_writer {
   };
 
   rule_id add_rule(std::string path, automaton made) {
-    states_ += made.size();
+    count(made);
     rules_.push_back({std::move(path), std::move(made)});
     return static_cast<rule_id>(rules_.size() - 1);
+  }
+  void count(const automaton& made) {
+    states_ += made.size();
+    steps_ += made.steps;
+  }
+  bool is_too_much() const { return states_ > states_max_ || steps_ > steps_max; }
+  error too_much(std::string_view path) const {
+    return schema_error(path, "the schema needs too many states by then",
+                        too_many_states(states_max_).mend);
   }
   std::size_t states_left() const { return states_max_ - std::min(states_max_, states_); }
 
@@ -139,6 +148,8 @@ class rule_writer {
   rule_id regular_rule(const std::string& rule_key, const std::string& path, const Make& make) {
     const auto known = regular_.find(rule_key);
     if (known != regular_.end()) return known->second;
+    if (failure_) return rule_table::text_rule;  // the first failure is the answer
+    if (is_too_much()) failure_ = too_much(path);
     result<automaton> made = make();
     if (!made && !failure_)
       failure_ = schema_error(path, made.failure().message, made.failure().mend);
@@ -224,6 +235,7 @@ class rule_writer {
   const schema_tree& tree_;
   std::size_t states_max_;
   std::size_t states_ = 0;
+  std::size_t steps_ = 0;
   std::vector<written> rules_;
   std::vector<waiting> waiting_;
   std::vector<std::optional<value_call>> calls_;  // by node

@@ -54,7 +54,20 @@ class tree_reader {
     return at->second;
   }
 
+  // Names and values are compared with one another in every part.
+  status count_work(const schema_parts& parts) {
+    std::size_t width = 1;
+    for (const schema_part& part : parts)
+      for (const auto& [keyword, value] : part.schema->members)
+        width += value.items.size() + value.members.size();
+    work_ += parts.size() * width * width;
+    if (work_ <= work_max) return {};
+    return schema_error(parts.back().path, "the schema is too large by then",
+                        "make it smaller: fewer members and values, fewer anyOf and allOf");
+  }
+
   status gather(const schema_parts& parts, schema_node& node) {
+    if (status counted = count_work(parts); !counted) return counted;
     for (const schema_part& part : parts)
       if (is_never(*part.schema))
         return node.impossible = part.path + ": false allows no value", status{};
@@ -250,10 +263,12 @@ class tree_reader {
     return {};
   }
 
+  static constexpr std::size_t work_max = std::size_t{1} << 27;
   using key = std::vector<std::pair<const json_value*, int>>;
   const json_value& root_;
   part_reader parts_;
   std::size_t nodes_max_;
+  std::size_t work_ = 0;
   schema_tree tree_;
   std::vector<schema_parts> waiting_;  // by node
   std::map<key, node_id> known_;

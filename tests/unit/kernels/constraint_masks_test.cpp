@@ -29,7 +29,9 @@ TEST_CASE("constraint: a mask has exactly the tokens that a copy would take") {
       {R"({"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "array", "items": {"type": ["number", "string"]}, "maxItems": 2}]})",
        "[12, 3.5]"},
   };
-  for (const auto& [schema, answer] : answers) {
+  for (const auto& one : answers) {
+    const auto& schema = one.first;
+    const auto& answer = one.second;
     CAPTURE(schema);
     const auto rules = rules_of(schema);
     json_matcher at(rules);

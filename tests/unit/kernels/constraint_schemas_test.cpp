@@ -248,7 +248,9 @@ TEST_CASE("constraint: refusals name the keyword and the place") {
       {"{", "not JSON at byte 1"},
       {"7", "#: is a number"},
   };
-  for (const auto& [schema, words] : cases) {
+  for (const auto& one : cases) {
+    const auto& schema = one.first;
+    const auto& words = one.second;
     CAPTURE(schema);
     const std::string said = refusal(schema);
     CHECK_MESSAGE(speaks_of(said, words), said);
@@ -277,7 +279,9 @@ TEST_CASE("constraint: what nothing satisfies is refused at its place") {
       {R"({"type": "object", "properties": {"n": {"$ref": "#"}}, "required": ["n"]})",
        "open containers"},
   };
-  for (const auto& [schema, words] : cases) {
+  for (const auto& one : cases) {
+    const auto& schema = one.first;
+    const auto& words = one.second;
     CAPTURE(schema);
     const std::string said = refusal(schema);
     CHECK_MESSAGE(speaks_of(said, words), said);
@@ -304,6 +308,17 @@ TEST_CASE("constraint: everything is bounded") {
           small),
       "more than 3 parts"));
   CHECK(speaks_of(refusal(std::string(100, '[')), "nests deeper"));
+  std::string wide = "{\"properties\": {", patterns = "{\"anyOf\": [", several = wide;
+  for (int i = 0; i < 5000; ++i) wide += "\"p" + std::to_string(i) + "\": true,";
+  CHECK(speaks_of(refusal(wide + "\"q\": true}}"), "too wide"));
+  for (int i = 0; i < 2000; ++i) several += "\"p" + std::to_string(i) + "\": {\"type\": \"null\"},";
+  for (int i = 0; i < 60; ++i)
+    patterns += "{\"type\": \"string\", \"pattern\": \"x(a|b|cc*|[^e]d*){150}y{" +
+                std::to_string(i) + "}$\"},";
+  CHECK(speaks_of(refusal(patterns + "{}]}"), "states"));
+  several += "\"q\": true}, \"anyOf\": [";
+  for (int i = 0; i < 100; ++i) several += "{\"minLength\": " + std::to_string(i) + "},";
+  CHECK(speaks_of(refusal(several + "{}]}"), "too large"));
   small = {};
   small.answer_depth_max = 3;
   const auto any = json_constraint::compile({}, small);
