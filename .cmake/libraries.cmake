@@ -13,6 +13,8 @@ pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(ssl REQUIRED IMPORTED_TARGET libssl)
+find_package(Boost 1.81 REQUIRED)  # Asio and Beast: headers
 
 # Debian ships CAF without CMake files. TROUPE_CAF_PREFIX names a rebuilt core (the thread sanitizer needs one).
 find_path(CAF_INCLUDE_DIR caf/all.hpp REQUIRED HINTS ${TROUPE_CAF_PREFIX}/include)

@@ -46,6 +46,9 @@ int main(int argc, char** argv) {
         why, why.code == troupe::error_code::invalid_argument ? exit_config : exit_unavailable);
   }
   std::cout << "ready node=" << (*started)->name() << " address=" << (*started)->address()
-            << " pid=" << ::getpid() << std::endl;
+            << " pid=" << ::getpid();
+  if (const std::string http = (*started)->http_address(); !http.empty())
+    std::cout << " http=" << http;
+  std::cout << std::endl;
   return (*started)->run();
 }

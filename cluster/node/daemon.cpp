@@ -68,6 +68,7 @@ class node_daemon final : public daemon, private link::link_events {
   status begin();
   std::string name() const override { return settings_.name; }
   std::string address() const override { return endpoint_->address(); }
+  std::string http_address() const override { return http_ ? http_->address() : std::string(); }
   int run() override;
 
  private:
@@ -86,6 +87,7 @@ class node_daemon final : public daemon, private link::link_events {
   role_handle make(const std::string& actor);
   monitoring_sources sources();
   void tell_peers_to_node_actor();
+  status open_http();
   bool restart(const std::string& actor);
   int stop(milliseconds wait_max);
   bool stop_roles();
@@ -111,6 +113,7 @@ class node_daemon final : public daemon, private link::link_events {
   std::atomic<bool> models_known_{false};
   steady_clock::time_point began_ = steady_clock::now();
   std::unique_ptr<link::endpoint> endpoint_;
+  std::unique_ptr<http::server> http_;
 };
 
 void node_daemon::on_peer_up(const link::peer_view& peer) {
@@ -227,6 +230,24 @@ status node_daemon::begin() {
       break;
     }
   }
+  return open_http();
+}
+
+status node_daemon::open_http() {
+  if (settings_.http.listen.empty()) return {};
+  http::http_settings wish = settings_.http;
+  wish.version = std::string(version());
+  http::http_outside outside;
+  outside.office = &board_;
+  outside.session_gone = [this](const std::string& session) {
+    board_.notice("gateway", std::make_shared<troupe::node_lost>(session));
+  };
+  result<std::unique_ptr<http::server>> opened =
+      http::server::start(std::move(wish), std::move(outside));
+  if (!opened) return opened.failure();
+  http_ = std::move(*opened);
+  board_.host_sessions(std::string(http::session_prefix),
+                       [this](envelope_ptr message) { http_->deliver(std::move(message)); });
   return {};
 }
 
@@ -243,6 +264,7 @@ bool node_daemon::restart(const std::string& actor) {
   auto news = std::make_shared<actor_restarted>(actor);
   board_.notice("node", news);
   if (actor == "inference") board_.notice("model_loader", news);
+  if (actor == "gateway" && http_) http_->gateway_restarted();
   return true;
 }
 
@@ -263,6 +285,7 @@ int node_daemon::run() {
 
 int node_daemon::stop(milliseconds wait_max) {
   spdlog::info("node_stops running_jobs={}", gateway_shown_->running.load());
+  if (http_) http_->drain();
   board_.notice("node", std::make_shared<node_draining>());
   board_.notice("gateway", std::make_shared<stop_accepting>(false));
   const auto until = steady_clock::now() + wait_max;
@@ -273,6 +296,7 @@ int node_daemon::stop(milliseconds wait_max) {
   const auto farewell_until = steady_clock::now() + milliseconds(1'000);
   while (gateway_shown_->running > 0 && steady_clock::now() < farewell_until)
     wakeups_.wait(milliseconds(10));
+  if (http_) http_->stop();
   if (!stop_roles()) {
     spdlog::critical("stop_hung wait_ms={}", roles_end_wait.count());
     std::_Exit(exit_broken);
@@ -297,12 +321,15 @@ bool node_daemon::stop_roles() {
 
 void node_daemon::close() {
   if (!system_) return;
+  if (http_) http_->stop();
   if (!stop_roles()) std::_Exit(exit_broken);
   shown_endpoint_ = nullptr;
   board_.connect(nullptr);
   endpoint_.reset();
   for (const auto& [actor, handle] : roles_) board_.attach(actor, {});
   roles_.clear();
+  board_.host_sessions({}, {});
+  http_.reset();
   system_.reset();
 }
 

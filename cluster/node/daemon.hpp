@@ -29,6 +29,7 @@ class daemon {
   virtual ~daemon() = default;
   virtual std::string name() const = 0;
   virtual std::string address() const = 0;
+  virtual std::string http_address() const = 0;  // empty: HTTP is off
   // Serves until a signal or a spent budget; returns the exit code.
   virtual int run() = 0;
 };

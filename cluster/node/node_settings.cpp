@@ -92,6 +92,28 @@ cache_settings cache_part(const settings& from) {
   return out;
 }
 
+http::http_settings http_part(const settings& from) {
+  http::http_settings out;
+  out.listen = from.text("http.listen");
+  out.threads = bounded<std::uint32_t>(from.integer("http.threads"));
+  out.api_key_file = from.text("http.api_key_file");
+  out.tls_certificate = from.text("http.tls_certificate");
+  out.tls_key = from.text("http.tls_key");
+  out.connections_max = bounded<std::uint32_t>(from.integer("http.connections_max"));
+  out.requests_max = bounded<std::uint32_t>(from.integer("http.requests_max"));
+  out.requests_per_client_max =
+      bounded<std::uint32_t>(from.integer("http.requests_per_client_max"));
+  out.body_bytes_max = from.bytes("http.body_bytes_max");
+  out.request_wait = from.duration("http.request_wait");
+  out.idle_wait = from.duration("http.idle_wait");
+  out.write_wait = from.duration("http.write_wait");
+  out.jobs_kept = bounded<std::uint32_t>(from.integer("http.jobs_kept"));
+  out.jobs_running_max = bounded<std::uint32_t>(from.integer("http.jobs_running_max"));
+  out.tokens_max = bounded<std::uint32_t>(from.integer("gateway.tokens_max"));
+  out.answer_wait = from.duration("gateway.job_deadline") + milliseconds(10'000);
+  return out;
+}
+
 }  // namespace
 
 node_settings settings_of_node(const settings& from, std::uint64_t incarnation) {
@@ -110,6 +132,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.computes = from.flag("inference.enabled");
 
   out.link = link_part(from);
+  out.http = http_part(from);
+  out.http.node = out.name;
   out.gateway = gateway_part(from);
   out.gateway.node = out.name;
   out.gateway.epoch = incarnation;

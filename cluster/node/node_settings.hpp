@@ -7,6 +7,7 @@
 
 #include "actors/spawn.hpp"
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/http/http_server.hpp"
 #include "cluster/link/link.hpp"
 #include "cluster/node/node_role.hpp"
 #include "config/settings.hpp"
@@ -33,6 +34,7 @@ struct node_settings {
   inference_settings inference;
   cache_settings cache;
   monitoring_settings monitoring;
+  http::http_settings http;  // an empty listen: no HTTP
 };
 
 // incarnation: of this start (state_directory.hpp).

@@ -20,8 +20,26 @@ void switchboard::on_client_unreachable(std::function<void(const std::string&)> 
   client_unreachable_ = std::move(call);
 }
 
+void switchboard::host_sessions(std::string prefix, std::function<void(envelope_ptr)> take) {
+  const std::unique_lock lock{guard_};
+  session_prefix_ = std::move(prefix);
+  session_take_ = std::move(take);
+}
+
+bool switchboard::deliver_to_session(const envelope_ptr& message) const {
+  std::function<void(envelope_ptr)> take;
+  {
+    const std::shared_lock lock{guard_};
+    if (!session_take_ || !message->target().node().starts_with(session_prefix_)) return false;
+    take = session_take_;
+  }
+  take(message);
+  return true;
+}
+
 void switchboard::post(envelope_ptr message) {
   if (message->target().node() == node_) return deliver_here(std::move(message));
+  if (deliver_to_session(message)) return;
   std::function<void(const std::string&)> client_unreachable;
   error why{error_code::unavailable, "the link is not open", "try again"};
   {
@@ -65,6 +83,7 @@ void switchboard::bounce(const proto::Envelope& message, proto::Error::Code code
   if (message.correlation() == 0 || message.has_error()) return;
   envelope_ptr answer = refuse(message, code, std::move(why), std::move(mend));
   if (answer->target().node() == node_) return deliver_here(std::move(answer));
+  if (deliver_to_session(answer)) return;
   const std::shared_lock lock{guard_};
   if (endpoint_) (void)endpoint_->send(std::move(answer)).ok();
 }
@@ -96,7 +115,11 @@ void switchboard::arrive(const link::peer_view& from, std::span<envelope_ptr> me
 bool switchboard::admits(const link::peer_view& from, const proto::Envelope& message) {
   const bool is_client = from.who.role == link::peer_role::client;
   const std::string& actor = message.target().actor();
-  const bool own_name = message.sender().node() == from.who.name;
+  bool own_name = message.sender().node() == from.who.name;
+  {
+    const std::shared_lock lock{guard_};
+    if (session_take_ && from.who.name.starts_with(session_prefix_)) own_name = false;
+  }
   if (own_name && message.target().node() == node_ &&
       (!is_client ||
        std::find(client_reach.begin(), client_reach.end(), actor) != client_reach.end()))

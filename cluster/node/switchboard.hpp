@@ -36,6 +36,10 @@ class switchboard final : public post_office {
   // has a hole now.
   void on_client_unreachable(std::function<void(const std::string&)> call);
 
+  // Clients within this process: what is addressed to a node whose name begins so goes to `take`,
+  // on the posting thread. No peer of the link may bear such a name.
+  void host_sessions(std::string prefix, std::function<void(envelope_ptr)> take);
+
   void post(envelope_ptr message) override;
   // What came in together, in order: each actor gets its share at once.
   // Actors of inline_roles run on the calling thread, through its lane (null: all on workers).
@@ -48,6 +52,8 @@ class switchboard final : public post_office {
   std::uint64_t rejected() const { return rejected_; }
 
  private:
+  // False: the envelope is for nobody here.
+  bool deliver_to_session(const envelope_ptr& message) const;
   bool admits(const link::peer_view& from, const proto::Envelope& message);
   role_handle role_of(std::string_view actor) const;
   void deliver_here(envelope_ptr message);
@@ -60,6 +66,8 @@ class switchboard final : public post_office {
   std::map<std::string, role_handle, std::less<>> roles_;
   link::endpoint* endpoint_ = nullptr;
   std::function<void(const std::string&)> client_unreachable_;
+  std::string session_prefix_;
+  std::function<void(envelope_ptr)> session_take_;
   std::atomic<std::uint64_t> rejected_{0};  // from outside, refused for their sender or target
 };
 

@@ -20,6 +20,7 @@ QUARANTINE = [
     (r"hiredis(/.*)?", r"actors/cache_tier/redis_store\w*\.(cpp|hpp)$"),
     (r"yaml-cpp/.*", r"config/settings_yaml\.cpp$"),
     (r"zstd\.h", r"cluster/link/"),
+    (r"boost/.*", r"cluster/http/"),
     (r"CLI/.*", r"tools/"),
     (r"spdlog/.*", r"(actors|cluster)/"),
     (r"cuda.*\.h|cublas.*\.h", r"kernels/.*_cuda\.\w+$|kernels/backend/cuda/"),

@@ -1,0 +1,378 @@
+#include "cluster/http/connection.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "cluster/client/uuid.hpp"
+#include "cluster/http/cluster_documents.hpp"
+#include "cluster/http/inbox.hpp"
+#include "cluster/http/ollama_request.hpp"
+#include "cluster/http/openai_request.hpp"
+
+namespace troupe::http {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr milliseconds status_wait{3'000};
+constexpr std::size_t pipelined_bytes_max = 64u << 10;
+
+milliseconds until(steady_clock::time_point when) {
+  const auto left = std::chrono::ceil<milliseconds>(when - steady_clock::now());
+  return std::max(left, milliseconds(1));
+}
+
+std::int64_t unix_now_s() {
+  using namespace std::chrono;
+  return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
+}
+
+// A session at the desk, ended with its scope.
+class session_lease {
+ public:
+  session_lease(front_desk& desk, const std::shared_ptr<inbox>& box)
+      : desk_(desk), name_(desk.open_session(box)) {}
+  ~session_lease() { desk_.close_session(name_, tell_gateway); }
+  session_lease(const session_lease&) = delete;
+  session_lease& operator=(const session_lease&) = delete;
+  const std::string& name() const { return name_; }
+  bool tell_gateway = true;  // false once nothing of it runs
+
+ private:
+  front_desk& desk_;
+  std::string name_;
+};
+
+// A place among the admitted requests, given back with its scope.
+class admission_lease {
+ public:
+  admission_lease(front_desk& desk, std::string client) : desk_(desk), client_(std::move(client)) {}
+  ~admission_lease() { desk_.leave(client_); }
+  admission_lease(const admission_lease&) = delete;
+  admission_lease& operator=(const admission_lease&) = delete;
+
+ private:
+  front_desk& desk_;
+  std::string client_;
+};
+
+// Tells the inbox when the client closes; ends with its scope.
+class client_watch {
+ public:
+  client_watch(const asio::any_io_executor& strand, std::shared_ptr<connection> self, wire& over,
+               std::shared_ptr<inbox> box) {
+    asio::co_spawn(
+        strand,
+        [](std::shared_ptr<connection>, wire& of, std::shared_ptr<inbox> to,
+           std::shared_ptr<asio::cancellation_signal>) -> asio::awaitable<void> {
+          if (!co_await of.gone()) co_return;
+          to->give_up();
+          of.close();  // ends a write that waits
+        }(std::move(self), over, std::move(box), stop_),
+        asio::bind_cancellation_slot(stop_->slot(), asio::detached));
+  }
+  ~client_watch() { stop_->emit(asio::cancellation_type::all); }
+  client_watch(const client_watch&) = delete;
+  client_watch& operator=(const client_watch&) = delete;
+
+ private:
+  std::shared_ptr<asio::cancellation_signal> stop_ = std::make_shared<asio::cancellation_signal>();
+};
+
+}  // namespace
+
+asio::awaitable<void> connection::run() {
+  if (co_await wire_->greet(desk_.settings().request_wait)) {
+    for (;;) {
+      auto request = co_await read_request();
+      if (!request || !co_await serve(*request)) break;
+    }
+  }
+  wire_->close();
+}
+
+asio::awaitable<std::optional<http_request>> connection::read_request() {
+  const http_settings& settings = desk_.settings();
+  request_reader reader({.body_bytes_max = settings.body_bytes_max});
+  std::optional<steady_clock::time_point> deadline;
+  for (;;) {
+    if (!pending_.empty()) {
+      if (!deadline) deadline = steady_clock::now() + settings.request_wait;
+      pending_.erase(0, reader.feed(pending_));
+    }
+    if (reader.now() == request_reader::state::complete) co_return reader.take();
+    if (reader.now() == request_reader::state::refused) {
+      co_await wire_->write(refusal(reader.refusal(), false, false), settings.write_wait);
+      co_return std::nullopt;
+    }
+    if (reader.takes_continue() &&
+        !co_await wire_->write("HTTP/1.1 100 Continue\r\n\r\n", settings.write_wait))
+      co_return std::nullopt;
+    const milliseconds wait = deadline ? until(*deadline) : settings.idle_wait;
+    const bool late = deadline && steady_clock::now() >= *deadline;
+    if (!late && co_await wire_->read(pending_, wait) > 0) continue;
+    if (deadline && steady_clock::now() >= *deadline) {
+      const api_error why = wrong_request(408, "the request did not come whole within " +
+                                                   std::to_string(settings.request_wait.count()) +
+                                                   " ms (http.request_wait)");
+      co_await wire_->write(refusal(why, false, false), settings.write_wait);
+    }
+    co_return std::nullopt;
+  }
+}
+
+bool connection::stays(const http_request& request) const {
+  return request.keep_alive && !desk_.draining() && pending_.size() <= pipelined_bytes_max;
+}
+
+asio::awaitable<bool> connection::send(std::string bytes, bool keep) {
+  const bool sent = co_await wire_->write(std::move(bytes), desk_.settings().write_wait);
+  co_return sent&& keep;
+}
+
+asio::awaitable<bool> connection::refuse(const http_request& request, const api_error& why,
+                                         bool ollama) {
+  const bool keep = stays(request);
+  spdlog::debug("http_refused method={} status={} reason=\"{}\"", request.method, why.status,
+                why.message);
+  std::string bytes = refusal(why, ollama, keep);
+  if (request.method == "HEAD") bytes.resize(bytes.find("\r\n\r\n") + 4);
+  return send(std::move(bytes), keep);
+}
+
+asio::awaitable<bool> connection::reply(const http_request& request, reply_head head,
+                                        const std::string& body) {
+  head.keep_alive = stays(request);
+  head.http_1_0 = request.http_1_0;
+  head.length = body.size();
+  std::string bytes = text_of(head);
+  if (request.method != "HEAD") bytes += body;
+  return send(std::move(bytes), head.keep_alive);
+}
+
+asio::awaitable<bool> connection::document(const http_request& request, std::string body,
+                                           int status, const char* content_type) {
+  reply_head head;
+  head.status = status;
+  head.content_type = content_type;
+  return reply(request, std::move(head), body);
+}
+
+asio::awaitable<bool> connection::serve(const http_request& request) {
+  const auto found = find_route(request.method, request.path);
+  client_ = address_;
+  if (auto* why = std::get_if<api_error>(&found))
+    co_return co_await refuse(request, *why, request.path.starts_with("/api/"));
+  const route& to = std::get<route>(found);
+  if (auto why = desk_.refuse_stranger(request, to, client_))
+    co_return co_await refuse(request, *why, to.ollama);
+  co_return co_await serve_route(request, to);
+}
+
+asio::awaitable<bool> connection::serve_route(const http_request& request, const route& to) {
+  const request_limits limits = desk_.limits();
+  switch (to.kind) {
+    case route_kind::completions:
+      co_return co_await answer(request, to, read_completion(request.body, limits));
+    case route_kind::chat:
+      co_return co_await answer(request, to, read_chat(request.body, limits));
+    case route_kind::embeddings:
+      co_return co_await answer(request, to, read_embeddings(request.body, limits));
+    case route_kind::ollama_generate:
+      co_return co_await answer(request, to, read_ollama_generate(request.body, limits));
+    case route_kind::ollama_chat:
+      co_return co_await answer(request, to, read_ollama_chat(request.body, limits));
+    case route_kind::job_submit:
+      co_return co_await submit_job(request);
+    case route_kind::job_stream:
+    case route_kind::job_state:
+    case route_kind::job_cancel: {
+      const auto id = client::uuid_bytes(to.name);
+      if (!id)
+        co_return co_await refuse(request, wrong_request(400, "a job's id is a UUID"), false);
+      if (to.kind == route_kind::job_stream) co_return co_await stream_job(request, *id);
+      if (to.kind == route_kind::job_cancel) desk_.cancel_job(*id);
+      if (auto state = desk_.job_state(*id))
+        co_return co_await document(request, *std::move(state));
+      co_return co_await refuse(request, wrong_request(404, "no job " + to.name + " here"), false);
+    }
+    case route_kind::root:
+      co_return co_await document(request, "troupe is running\n", 200, "text/plain");
+    case route_kind::health:
+      co_return co_await document(request, "{\"status\":\"ok\"}");
+    case route_kind::ollama_version:
+      co_return co_await document(request, "{\"version\":\"" + desk_.settings().version + "\"}");
+    default:
+      co_return co_await cluster_route(request, to);
+  }
+}
+
+asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> connection::read_cluster() {
+  if (auto known = desk_.fresh_status()) co_return known;
+  auto box = std::make_shared<inbox>(co_await asio::this_coro::executor);
+  session_lease session(desk_, box);
+  proto::Envelope question;
+  question.mutable_sender()->set_node(session.name());
+  question.mutable_sender()->set_actor("client");
+  question.mutable_target()->set_node(desk_.settings().node);
+  question.mutable_target()->set_actor("gateway");
+  question.set_correlation(1);
+  question.mutable_read_cluster();
+  desk_.post(std::move(question));
+  const auto late = steady_clock::now() + status_wait;
+  while (steady_clock::now() < late) {
+    co_await box->wait(late);
+    for (const envelope_ptr& message : box->take()) {
+      if (message->has_cluster_status()) {
+        auto status = std::make_shared<const proto::ClusterStatus>(message->cluster_status());
+        session.tell_gateway = false;
+        desk_.keep_status(status);
+        co_return status;
+      }
+      if (message->has_error()) co_return nullptr;
+    }
+  }
+  co_return nullptr;
+}
+
+asio::awaitable<bool> connection::cluster_route(const http_request& request, const route& to) {
+  const auto status = co_await read_cluster();
+  if (!status)
+    co_return co_await refuse(
+        request,
+        api_error_of(error_code::unavailable, "the gateway did not tell its status", "try again"),
+        to.ollama);
+  const std::int64_t began = desk_.started_s();
+  switch (to.kind) {
+    case route_kind::models:
+      co_return co_await document(request, openai_models(*status, began));
+    case route_kind::model: {
+      auto one = openai_model(*status, to.name, began);
+      if (one) co_return co_await document(request, *std::move(one));
+      co_return co_await refuse(
+          request, wrong_request(404, "no model " + to.name + "; GET /v1/models lists them"),
+          false);
+    }
+    case route_kind::ollama_tags:
+      co_return co_await document(request, ollama_tags(*status, began));
+    case route_kind::ready: {
+      readiness ready = readiness_of(*status, desk_.draining());
+      co_return co_await document(request, std::move(ready.document), ready.ready ? 200 : 503);
+    }
+    default:
+      co_return co_await document(
+          request, desk_.metrics().text(*status, desk_.settings().node, desk_.counts()), 200,
+          "text/plain; version=0.0.4; charset=utf-8");
+  }
+}
+
+asio::awaitable<bool> connection::answer(const http_request& request, const route& to,
+                                         work_or_error asked) {
+  if (auto* why = std::get_if<api_error>(&asked))
+    co_return co_await refuse(request, *why, to.ollama);
+  if (auto why = desk_.admit(client_)) co_return co_await refuse(request, *why, to.ollama);
+  admission_lease admitted(desk_, client_);
+  asked_work work = std::get<asked_work>(std::move(asked));
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < work.jobs.size(); ++i) ids.push_back(client::make_uuid());
+  auto strand = co_await asio::this_coro::executor;
+  auto box = std::make_shared<inbox>(strand);
+  session_lease session(desk_, box);
+  const bool by_user = client_ == address_ && !work.user.empty();
+  request_origin origin{session.name(), desk_.settings().node,
+                        by_user ? "user-" + work.user : client_};
+  request_core core(std::move(work), ids, std::move(origin), unix_now_s());
+  for (proto::Envelope& message : core.submissions()) desk_.post(std::move(message));
+  client_watch watch(strand, shared_from_this(), *wire_, box);
+  const bool keep = co_await converse(request, to.ollama, core, box);
+  session.tell_gateway = !core.done() || core.failure().has_value();
+  for (const answer_state& one : core.answers())
+    if (one.finished) desk_.metrics().job_ended(core.plan().model, *one.finished);
+  if (core.failure()) desk_.metrics().request_failed(core.accepted() ? core.plan().model : "other");
+  co_return keep;
+}
+
+asio::awaitable<bool> connection::converse(const http_request& request, bool ollama,
+                                           request_core& core, const std::shared_ptr<inbox>& box) {
+  const http_settings& settings = desk_.settings();
+  const auto late = steady_clock::now() + settings.answer_wait;
+  reply_head head{.content_type = core.content_type()};
+  head.keep_alive = stays(request);
+  head.http_1_0 = request.http_1_0;
+  bool head_sent = false;
+  while (!core.done()) {
+    co_await box->wait(late);
+    if (box->given_up()) co_return false;
+    for (const envelope_ptr& message : box->take()) core.take(*message);
+    if (steady_clock::now() >= late)
+      core.fail(api_error_of(error_code::deadline_exceeded, "the answer took too long"));
+    if (!core.plan().streams || !core.begun()) continue;
+    std::string bytes;
+    if (!head_sent) {
+      head.headers = core.headers();
+      bytes = text_of(head);
+      head_sent = true;
+    }
+    const std::string said = core.take_output();
+    bytes += request.http_1_0 ? said : chunk_of(said);
+    if (core.done() && !request.http_1_0) bytes += last_chunk;
+    if (!co_await wire_->write(bytes, settings.write_wait)) co_return false;
+    for (proto::Envelope& credit : core.written()) desk_.post(std::move(credit));
+  }
+  if (head_sent) co_return head.keep_alive && !request.http_1_0;
+  if (core.failure()) co_return co_await refuse(request, *core.failure(), ollama);
+  head.headers = core.headers();
+  const std::string whole = core.take_output();
+  co_return co_await reply(request, std::move(head), whole);
+}
+
+asio::awaitable<bool> connection::submit_job(const http_request& request) {
+  auto read = read_job_wish(request.body, desk_.limits());
+  if (auto* why = std::get_if<api_error>(&read)) co_return co_await refuse(request, *why, false);
+  job_wish& wish = std::get<job_wish>(read);
+  if (wish.id.empty()) wish.id = client::make_uuid();
+  if (client_ != address_ || wish.job.tenant().empty()) wish.job.set_tenant(client_);
+  const auto outcome = desk_.submit_job(wish);
+  if (auto* why = std::get_if<api_error>(&outcome)) co_return co_await refuse(request, *why, false);
+  const bool is_new = std::get<job_book::submitted>(outcome).is_new;
+  co_return co_await document(request, desk_.job_state(wish.id).value_or("{}"), is_new ? 202 : 200);
+}
+
+asio::awaitable<bool> connection::stream_job(const http_request& request, const std::string& id) {
+  auto from = query_number(request.query, "from", 0);
+  if (!request.last_event_id.empty()) from = query_number("id=" + request.last_event_id, "id", 0);
+  if (!from)
+    co_return co_await refuse(
+        request, wrong_request(400, "from, or Last-Event-ID, is a token's index in digits"), false);
+  if (!desk_.job_state(id))
+    co_return co_await refuse(request, wrong_request(404, "no such job here"), false);
+  if (auto why = desk_.admit(client_)) co_return co_await refuse(request, *why, false);
+  admission_lease admitted(desk_, client_);
+  const milliseconds wait = desk_.settings().write_wait;
+  auto strand = co_await asio::this_coro::executor;
+  auto box = std::make_shared<inbox>(strand);
+  desk_.watch_jobs(box);
+  client_watch watch(strand, shared_from_this(), *wire_, box);
+  reply_head head{.content_type = "text/event-stream; charset=utf-8"};
+  head.keep_alive = stays(request);
+  head.http_1_0 = request.http_1_0;
+  head.headers = {{"troupe-gateway", desk_.settings().node}};
+  if (!co_await wire_->write(text_of(head), wait)) co_return false;
+  const auto late = steady_clock::now() + desk_.settings().answer_wait;
+  for (std::uint32_t next = *from;;) {
+    const auto piece = desk_.read_job(id, next);
+    if (!piece || box->given_up() || steady_clock::now() >= late) co_return false;
+    next = piece->next_index;
+    std::string bytes = request.http_1_0 ? piece->events : chunk_of(piece->events);
+    if (piece->last && !request.http_1_0) bytes += last_chunk;
+    if (!co_await wire_->write(bytes, wait)) co_return false;
+    if (piece->last) co_return head.keep_alive && !request.http_1_0;
+    if (piece->events.empty()) co_await box->wait(late);
+  }
+}
+
+}  // namespace troupe::http

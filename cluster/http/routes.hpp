@@ -1,0 +1,54 @@
+// Which door a request knocks at. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "cluster/http/api_error.hpp"
+
+namespace troupe::http {
+
+enum class route_kind {
+  root,
+  models,
+  model,
+  completions,
+  chat,
+  embeddings,
+  job_submit,
+  job_state,
+  job_stream,
+  job_cancel,
+  ollama_generate,
+  ollama_chat,
+  ollama_tags,
+  ollama_version,
+  health,
+  ready,
+  metrics
+};
+
+struct route {
+  route_kind kind = route_kind::root;
+  std::string name;     // the path's own part: a model's name, a job's id
+  bool ollama = false;  // errors in Ollama's shape
+  bool open = false;    // needs no API key
+};
+
+// 404 for an unknown path, 405 for a known one with another method. HEAD counts as GET.
+std::variant<route, api_error> find_route(std::string_view method, std::string_view path);
+
+// "%2F" and its like; nullopt where it is no escape.
+std::optional<std::string> unescaped(std::string_view text);
+// A whole number of a query such as "from=12"; fallback where it is absent, nullopt where it is
+// none.
+std::optional<std::uint32_t> query_number(std::string_view query, std::string_view name,
+                                          std::uint32_t fallback);
+
+// Whether a host, with or without a port, names this machine itself.
+bool names_loopback(std::string_view host);
+
+}  // namespace troupe::http

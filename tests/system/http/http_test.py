@@ -1,0 +1,280 @@
+"""The HTTP door of a real daemon, asked by plain sockets: http_test.py TROUPED TROUPE [unittest's arguments]."""
+
+import json
+import pathlib
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import uuid
+
+from http_node import Client, Node, Programs, alone, ask, tiny_model, together
+
+MODELS = tempfile.TemporaryDirectory()
+
+
+def setUpModule():
+    MODELS.model = tiny_model(MODELS.name)
+
+
+def tearDownModule():
+    MODELS.cleanup()
+
+
+def completion(prompt="Once upon", tokens=12, seed=7, **more):
+    return {"model": "tiny", "prompt": prompt, "max_tokens": tokens, "seed": seed, "ignore_eos": True, **more}
+
+
+def metric(node, name):
+    text = ask(node, "GET", "/metrics")[2]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name)
+
+
+def eventually(holds, wait_s=30):
+    until = time.monotonic() + wait_s
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Answers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.node = Node(MODELS.model)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.node.__exit__()
+
+    def post(self, path, body, **more):
+        status, headers, text = ask(self.node, "POST", path, body, **more)
+        self.assertEqual(status, 200, text)
+        return headers, json.loads(text)
+
+    def stream(self, path, body):
+        with Client(self.node.at) as client:
+            reply = client.ask("POST", path, body)
+            self.assertEqual(reply.status, 200)
+            events = list(reply.events())
+        self.assertEqual(events[-1], "[DONE]")
+        return [json.loads(event) for event in events[:-1]]
+
+    def test_a_completion_is_the_engines_own_answer(self):
+        expected = alone(MODELS.model, "Once upon", 7, 12)
+        headers, out = self.post("/v1/completions", completion())
+        self.assertEqual(out["choices"][0]["text"], expected)
+        self.assertEqual(out["choices"][0]["finish_reason"], "length")
+        self.assertEqual(out["usage"]["completion_tokens"], 12)
+        self.assertEqual(headers["troupe-node"], "door")
+        self.assertEqual(headers["troupe-attempts"], "1")
+        self.assertIn("troupe-queue-ms", headers)
+        events = self.stream("/v1/completions", completion(stream=True, stream_options={"include_usage": True}))
+        self.assertEqual("".join(e["choices"][0]["text"] for e in events if e["choices"]), expected)
+        self.assertEqual(events[-1]["usage"]["total_tokens"], out["usage"]["total_tokens"])
+
+    def test_choices_have_seeds_of_their_own_and_a_known_rule(self):
+        _, out = self.post("/v1/completions", completion(n=3))
+        texts = [choice["text"] for choice in out["choices"]]
+        self.assertEqual(texts[0], alone(MODELS.model, "Once upon", 7, 12))
+        self.assertEqual(len(set(texts)), 3)
+        self.assertEqual(texts, [c["text"] for c in self.post("/v1/completions", completion(n=3))[1]["choices"]])
+        events = self.stream("/v1/completions", completion(n=3, stream=True))
+        for index, text in enumerate(texts):
+            told = [e["choices"][0]["text"] for e in events if e["choices"][0]["index"] == index]
+            self.assertEqual("".join(told), text)
+
+    def test_prompts_as_lists_and_as_token_ids(self):
+        _, out = self.post("/v1/completions", completion(prompt=["a b", "c d"]))
+        for choice, prompt in zip(out["choices"], ["a b", "c d"]):
+            self.assertEqual(choice["text"], alone(MODELS.model, prompt, 7, 12))
+        _, out = self.post("/v1/completions", completion(prompt=[5, 6, 7]))
+        self.assertEqual(out["usage"]["prompt_tokens"], 3)
+
+    def test_models_and_tags(self):
+        for path in ("/v1/models", "/v1/models/tiny", "/api/tags", "/api/version", "/healthz", "/readyz", "/"):
+            status, _, text = ask(self.node, "GET", path)
+            self.assertEqual(status, 200, path)
+        self.assertEqual(json.loads(ask(self.node, "GET", "/v1/models")[2])["data"][0]["id"], "tiny")
+        self.assertEqual(json.loads(ask(self.node, "GET", "/api/tags")[2])["models"][0]["name"], "tiny")
+        self.assertEqual(ask(self.node, "GET", "/v1/models/none")[0], 404)
+        self.assertEqual(ask(self.node, "HEAD", "/healthz")[0], 200)
+
+    def test_one_connection_serves_many_requests(self):
+        with Client(self.node.at) as client:
+            for _ in range(3):
+                self.assertEqual(client.ask("GET", "/healthz").json(), {"status": "ok"})
+                self.assertEqual(client.ask("POST", "/v1/completions", completion(tokens=2)).status, 200)
+                client.stream.read1()
+
+    def test_ollamas_generate(self):
+        body = {"model": "tiny", "prompt": "Once upon", "raw": True, "options": {
+            "num_predict": 12, "seed": 7, "temperature": 0}}
+        with Client(self.node.at) as client:
+            lines = [json.loads(line) for line in client.ask("POST", "/api/generate", body).text().splitlines()]
+        self.assertTrue(lines[-1]["done"])
+        _, whole = self.post("/api/generate", {**body, "stream": False})
+        self.assertEqual("".join(line["response"] for line in lines), whole["response"])
+
+    def test_what_is_wrong_is_refused_by_name(self):
+        cases = [("/v1/completions", completion(temperature="hot"), 400, "temperature"),
+                 ("/v1/completions", completion(tools=[]), 400, "tools"),
+                 ("/v1/completions", {**completion(), "model": "none"}, 404, None),
+                 ("/v1/completions", completion(prompt="x" * 9000), 400, None),
+                 ("/v1/completions", b"{\"model\": \"\xff\"}", 400, None),
+                 ("/v1/completions", b"[" * 50000, 400, None),
+                 ("/v1/nothing", {}, 404, None)]
+        for path, body, status, param in cases:
+            got, _, text = ask(self.node, "POST", path, body)
+            self.assertEqual(got, status, text)
+            self.assertEqual(json.loads(text)["error"]["param"], param)
+        self.assertEqual(ask(self.node, "PUT", "/v1/completions", {})[0], 405)
+        self.assertEqual(ask(self.node, "GET", "/", headers={"host": "evil.example"})[0], 403)
+        self.assertEqual(ask(self.node, "GET", "/", headers={"origin": "https://evil.example"})[0], 403)
+        status, _, text = ask(self.node, "POST", "/api/generate", {"model": "tiny"})
+        self.assertEqual((status, json.loads(text)["error"].split(":")[0]), (400, "prompt"))
+
+    def test_long_jobs_go_on_alone_and_are_read_from_any_index(self):
+        job = str(uuid.uuid4())
+        wish = {**completion(tokens=200), "id": job}
+        self.assertEqual(ask(self.node, "POST", "/v1/jobs", wish)[0], 202)
+        self.assertEqual(ask(self.node, "POST", "/v1/jobs", wish)[0], 200)
+        self.assertEqual(ask(self.node, "POST", "/v1/jobs", {**wish, "seed": 8})[0], 409)
+        with Client(self.node.at) as client:
+            events = [json.loads(e) for e in client.ask("GET", f"/v1/jobs/{job}/stream").events() if e != "[DONE]"]
+        state = json.loads(ask(self.node, "GET", f"/v1/jobs/{job}")[2])
+        self.assertEqual(state["state"], "finished")
+        self.assertEqual(state["node"], "door")
+        self.assertEqual(state["tokens"], 200)
+        self.assertEqual("".join(e["text"] for e in events), state["text"])
+        self.assertEqual(state["text"], alone(MODELS.model, "Once upon", 7, 200))
+        self.assertEqual([e["index"] for e in events], [sum(len(f["ids"]) for f in events[:i]) for i in range(len(events))])
+        half = events[len(events) // 2]["index"]
+        with Client(self.node.at) as client:
+            rest = [json.loads(e) for e in client.ask("GET", f"/v1/jobs/{job}/stream?from={half}").events() if e != "[DONE]"]
+        self.assertEqual(rest, [e for e in events if e["index"] >= half])
+        self.assertEqual(ask(self.node, "GET", f"/v1/jobs/{uuid.uuid4()}")[0], 404)
+
+    def test_a_cancelled_job_ends(self):
+        job = str(uuid.uuid4())
+        ask(self.node, "POST", "/v1/jobs", {**completion(tokens=2000, seed=11), "id": job, "priority": "background"})
+        status, _, text = ask(self.node, "DELETE", f"/v1/jobs/{job}")
+        self.assertEqual((status, json.loads(text)["state"]), (200, "cancelled"))
+        self.assertTrue(eventually(lambda: metric(self.node, "troupe_num_requests_running") == 0))
+
+
+class Crowds(unittest.TestCase):
+    def test_two_hundred_streams_none_lost_none_mixed(self):
+        with Node(MODELS.model, "gateway:\n  jobs_max: 1000\n") as node:
+            def one(i):
+                with Client(node.at, wait=300) as client:
+                    reply = client.ask("POST", "/v1/completions", completion(f"story {i}", 16, i, stream=True))
+                    events = list(reply.events())
+                    return reply.status, events[-1], "".join(json.loads(e)["choices"][0]["text"] for e in events[:-1])
+            told = together(220, one)
+        for i, (status, last, text) in enumerate(told):
+            self.assertEqual((status, last), (200, "[DONE]"))
+            if i % 11 == 0:
+                self.assertEqual(text, alone(MODELS.model, f"story {i}", i, 16))
+        self.assertEqual(len({text for _, _, text in told}), 220)
+
+    def test_a_client_that_goes_takes_its_sequence_along(self):
+        with Node(MODELS.model) as node:
+            for streams in (True, False):
+                client = Client(node.at)
+                client.send(b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n")
+                body = json.dumps(completion(tokens=2000, stream=streams)).encode()
+                client.send(b"content-length: %d\r\n\r\n" % len(body) + body)
+                self.assertTrue(eventually(lambda: metric(node, "troupe_num_requests_running") == 1))
+                client.close()
+                self.assertTrue(eventually(lambda: metric(node, "troupe_http_requests_active") == 0, 5))
+                self.assertTrue(eventually(lambda: metric(node, "troupe_num_requests_running") == 0, 5))
+            self.assertEqual(node.log().count("job_abandoned"), 2)
+
+    def test_a_slow_reader_stalls_its_own_sequence_only(self):
+        with Node(MODELS.model) as node, Client(node.at, receive_bytes=2048) as slow:
+            body = json.dumps(completion(tokens=1900, stream=True, n=8, logprobs=0)).encode()
+            slow.send(b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            slow.read()
+            expected = alone(MODELS.model, "quick", 3, 30)
+            for _ in range(3):
+                out = json.loads(ask(node, "POST", "/v1/completions", completion("quick", 30, 3))[2])
+                self.assertEqual(out["choices"][0]["text"], expected)
+            self.assertEqual(metric(node, "troupe_http_requests_active"), 1)
+
+    def test_a_full_queue_says_so_at_once(self):
+        with Node(MODELS.model, http="  requests_max: 2\n") as node:
+            held = [Client(node.at) for _ in range(2)]
+            for client in held:
+                self.assertEqual(client.ask("POST", "/v1/completions", completion(tokens=2000, stream=True)).status, 200)
+            status, headers, text = ask(node, "POST", "/v1/completions", completion())
+            self.assertEqual((status, headers["retry-after"]), (429, "1"))
+            self.assertEqual(json.loads(text)["error"]["type"], "rate_limit_error")
+            for client in held:
+                client.close()
+            self.assertTrue(eventually(lambda: ask(node, "POST", "/v1/completions", completion())[0] == 200))
+
+
+class Strangers(unittest.TestCase):
+    def test_half_a_request_and_slow_heads_are_told(self):
+        with Node(MODELS.model, http="  request_wait: 300ms\n  idle_wait: 300ms\n") as node:
+            for start in (b"POST /v1/completions HTTP/1.1\r\nhost: loc", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"):
+                with Client(node.at) as client:
+                    client.send(start)
+                    self.assertEqual(client.read().status, 408)
+            with Client(node.at) as client:  # nothing at all: closed without a word
+                self.assertEqual(client.stream.read(), b"")
+            for bad, status in ((b"\x16\x03\x01\x00\xa5\x01\x00\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nx: " + b"a" * 20000, 431),
+                                (b"POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", 413)):
+                with Client(node.at) as client:
+                    client.send(bad)
+                    self.assertEqual(client.read().status, status)
+            self.assertEqual(ask(node, "GET", "/healthz")[0], 200)
+
+    def test_keys_are_asked_for(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
+            keys.write("secret-one\n")
+            keys.flush()
+            with Node(MODELS.model, http=f"  api_key_file: {keys.name}\n") as node:
+                self.assertEqual(ask(node, "GET", "/v1/models")[0], 401)
+                self.assertEqual(ask(node, "GET", "/v1/models", headers={"authorization": "Bearer wrong"})[0], 401)
+                self.assertEqual(ask(node, "GET", "/v1/models", headers={"authorization": "Bearer secret-one"})[0], 200)
+                self.assertEqual(ask(node, "GET", "/healthz")[0], 200)
+
+    @unittest.skipUnless(shutil.which("openssl"), "skipped: openssl makes the certificate")
+    def test_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            certificate, key = pathlib.Path(folder, "cert.pem"), pathlib.Path(folder, "key.pem")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                            "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True)
+            with Node(MODELS.model, http=f"  tls_certificate: {certificate}\n  tls_key: {key}\n") as node:
+                self.assertTrue(node.url.startswith("https://"))
+                trust = ssl.create_default_context(cafile=str(certificate))
+                self.assertEqual(ask(node, "GET", "/healthz", tls=trust)[0], 200)
+                expected = alone(MODELS.model, "Once upon", 7, 12)
+                with Client(node.at, tls=trust) as client:
+                    events = list(client.ask("POST", "/v1/completions", completion(stream=True)).events())
+                self.assertEqual("".join(json.loads(e)["choices"][0]["text"] for e in events[:-1]), expected)
+                gone = Client(node.at, tls=trust)
+                self.assertEqual(gone.ask("POST", "/v1/completions", completion(tokens=2000, stream=True)).status, 200)
+                gone.close()
+                with Client(node.at) as plain:  # no TLS at all
+                    plain.send(b"GET / HTTP/1.1\r\n\r\n")
+                    self.assertNotIn(b"200 OK", plain.stream.read())
+                self.assertTrue(eventually(lambda: node.log().count("job_abandoned") == 1))
+
+    def test_a_door_open_to_others_needs_keys(self):
+        with self.assertRaisesRegex(RuntimeError, "set http.api_key_file"):
+            Node(MODELS.model, listen="tcp://0.0.0.0:0")
+        with self.assertRaisesRegex(RuntimeError, "only one of"):
+            Node(MODELS.model, http="  tls_key: none.pem\n")
+
+
+if __name__ == "__main__":
+    Programs.trouped, Programs.troupe = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2)

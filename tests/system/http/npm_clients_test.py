@@ -1,0 +1,31 @@
+"""Runs npm_clients.mjs against a daemon, where npm can fetch the clients: npm_clients_test.py TROUPED TROUPE. Says "skipped:" else."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from http_node import Node, Programs, alone, tiny_model
+
+CLIENTS = ["openai@6.49.0", "ollama@0.6.4"]
+
+
+def main():
+    Programs.trouped, Programs.troupe = sys.argv[1:3]
+    if not shutil.which("npm") or not shutil.which("node"):
+        return print("skipped: npm or node is missing")
+    with tempfile.TemporaryDirectory() as folder:
+        fetched = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *CLIENTS], cwd=folder,
+                                 capture_output=True, text=True, timeout=200, check=False)
+        if fetched.returncode != 0:
+            return print("skipped: npm could not fetch", *CLIENTS, fetched.stderr[-300:])
+        script = pathlib.Path(__file__).with_name("npm_clients.mjs")
+        shutil.copy(script, folder)
+        model = tiny_model(folder)
+        with Node(model) as node:
+            subprocess.run(["node", script.name, node.url, alone(model, "Once upon", 7, 12)], cwd=folder, check=True, timeout=120)
+
+
+if __name__ == "__main__":
+    main()
