@@ -123,6 +123,8 @@ proto::ModelDescription loader_core::describe(const entry& e) const {
     to.set_architecture(e.facts->architecture);
     to.set_quantization(e.facts->quantization);
     to.set_parameters(e.facts->parameters);
+    to.set_has_chat_template(e.facts->chat.has_template);
+    to.set_chat_template_failure(e.facts->chat.failure);
   }
   if (e.state == proto::READY) {
     to.set_engine(e.engine.engine());
@@ -274,8 +276,11 @@ void loader_core::prepare_prompt(const envelope_ptr& message, time_point_us now,
 void loader_core::answer_prompt(const entry& e, const proto::Envelope& request,
                                 effects& out) const {
   const proto::PreparePrompt& wish = request.prepare_prompt();
-  auto ids = e.facts->words->encode(wish.text(),
-                                    {.add_beginning = true, .parse_special = wish.parse_special()});
+  const std::chrono::local_seconds now{std::chrono::seconds(wish.local_seconds())};
+  auto ids = wish.has_chat()
+                 ? chat_prompt_ids(e.facts->chat, *e.facts->words, e.name, wish.chat(), now)
+                 : e.facts->words->encode(
+                       wish.text(), {.add_beginning = true, .parse_special = wish.parse_special()});
   if (!ids) {
     out.posts.push_back(refused(request, ids.failure()));
     return;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "actors/model_loader/chat_prompt.hpp"
 #include "kernels/engine.hpp"
 #include "kernels/tokenizer/tokenizer.hpp"
 
@@ -26,6 +27,7 @@ struct model_facts {
   std::uint32_t context_tokens = 0;
   kernels::memory_need need;
   std::shared_ptr<const kernels::tokenizer> words;
+  chat_facts chat;
 };
 
 // Names that may come from the network and become a file's name: 1 to 128 of [A-Za-z0-9._-], not

@@ -115,6 +115,7 @@ class disk_model_files final : public model_files {
     facts.context_tokens = model.shape.context_tokens;
     facts.need = kernels::cpu_memory_need(model);
     facts.words = model.words;
+    facts.chat = chat_facts_of(*model.file, *model.words);
     std::map<std::string_view, std::uint64_t> elements_by_type;
     for (const kernels::tensor_view& tensor : model.file->tensors()) {
       const std::uint64_t elements = tensor.row_length() * tensor.rows();

@@ -51,6 +51,7 @@ class memory_files final : public model_files {
     facts.context_tokens = 32;
     facts.need = {found->second.weights, found->second.kv_block};
     facts.words = std::make_shared<letters>();
+    facts.chat = chat;
     return facts;
   }
   result<std::string> read(const std::filesystem::path& path, std::uint64_t offset,
@@ -83,6 +84,7 @@ class memory_files final : public model_files {
   std::map<std::string, file> files;
   std::map<std::string, std::string> aliases, partials, true_bytes;
   std::string saved;
+  chat_facts chat;  // of every file
   std::uint64_t disk_bytes = 1u << 30;
   int hashed = 0;
 };
