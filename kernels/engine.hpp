@@ -23,6 +23,10 @@ using block_id = std::uint32_t;
 
 // Positions in one block of KV.
 inline constexpr std::uint32_t kv_block_tokens = 16;
+// Blocks that hold `tokens` positions.
+constexpr std::uint64_t blocks_for(std::uint64_t tokens) {
+  return (tokens + kv_block_tokens - 1) / kv_block_tokens;
+}
 
 class model;  // kernels/model/model.hpp: hyperparameters, tensors and tokenizer of one mapped file;
               // immutable, shareable
@@ -45,7 +49,8 @@ struct sequence_step {
   std::uint32_t position = 0;
   std::span<const block_id> blocks;
   bool all_logits = false;  // logits of every token (scoring); else of the last token alone
-  bool no_logits = false;   // a prompt chunk that is not the last: nothing is returned
+  bool no_logits = false;   // a prompt chunk that is not the last: no logits are returned
+  bool hidden = false;      // the hidden row of every token, after the final norm
 };
 
 // Row-major logits, one row of vocabulary_size floats for each token that was asked for, in the
@@ -53,6 +58,7 @@ struct sequence_step {
 struct step_logits {
   std::span<const float> values;  // valid until the next call
   std::uint32_t rows = 0;
+  std::span<const float> hidden;  // likewise, rows of embedding_size floats
 };
 
 struct engine_description {
@@ -60,6 +66,7 @@ struct engine_description {
   std::string numerics_class;  // "cpu-1"
   std::string variant = {};    // the instruction set in use, which does not change the bits
   std::uint32_t vocabulary_size = 0;
+  std::uint32_t embedding_size = 0;
   std::uint32_t context_tokens_max = 0;
   std::uint32_t kv_blocks = 0;     // block ids are 0 .. kv_blocks - 1
   std::uint64_t weight_bytes = 0;  // device memory that the weights take

@@ -15,6 +15,7 @@ namespace {
 // A temperature below its inverse draws like 0 without leaving the range of float.
 constexpr float inverse_temperature_max = 1e30f;
 constexpr std::uint32_t sorted_first = 64;
+constexpr float bias_max = 100;
 
 struct range_row {
   const char* name;
@@ -67,13 +68,14 @@ struct better {
   }
 };
 
-bool has_penalties(const sampling_parameters& p) {
-  return p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
+bool changes_logits(const sampling_parameters& p) {
+  return p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0 ||
+         !p.logit_bias.empty();
 }
 
-std::vector<float> penalized(std::span<const float> logits, const sampling_parameters& p,
-                             std::span<const token_id> prompt,
-                             std::span<const token_id> generated) {
+std::vector<float> penalized_and_biased(std::span<const float> logits, const sampling_parameters& p,
+                                        std::span<const token_id> prompt,
+                                        std::span<const token_id> generated) {
   std::vector<float> out(logits.begin(), logits.end());
   std::vector<std::uint32_t> counts(logits.size(), 0);  // of generated tokens
   std::vector<bool> seen(logits.size(), false);
@@ -88,6 +90,7 @@ std::vector<float> penalized(std::span<const float> logits, const sampling_param
       if (counts[at] > 0)
         logit = logit - p.presence_penalty - static_cast<float>(counts[at]) * p.frequency_penalty;
     }
+  for (const token_bias& bias : p.logit_bias) out[static_cast<std::size_t>(bias.id)] += bias.bias;
   return out;
 }
 
@@ -162,6 +165,18 @@ status check(const sampling_parameters& parameters) {
       return error{error_code::invalid_argument, std::string(row.name) + " is " + plain(value),
                    plain(row.least) + " to " + plain(row.most) + " are allowed"};
   }
+  for (std::size_t i = 0; i < parameters.logit_bias.size(); ++i) {
+    const auto& [id, bias] = parameters.logit_bias[i];
+    if (!(bias >= -bias_max && bias <= bias_max))
+      return error{error_code::invalid_argument,
+                   "the logit_bias of token " + std::to_string(id) + " is " + plain(bias),
+                   plain(-bias_max) + " to " + plain(bias_max) + " are allowed"};
+    if (i > 0 && id <= parameters.logit_bias[i - 1].id)
+      return error{error_code::invalid_argument,
+                   "the logit_bias of token " + std::to_string(id) + " follows that of token " +
+                       std::to_string(parameters.logit_bias[i - 1].id),
+                   "give them in rising order, each token once"};
+  }
   return {};
 }
 
@@ -182,10 +197,14 @@ result<sampled_token> sample(std::span<const float> logits, const sampling_param
 
   std::vector<float> changed;
   std::span<const float> used = logits;
-  if (has_penalties(parameters)) {
+  if (changes_logits(parameters)) {
+    if (!parameters.logit_bias.empty())  // rising, so the ends tell
+      for (const token_bias& bias : {parameters.logit_bias.front(), parameters.logit_bias.back()})
+        if (status checked = check_tokens(std::span(&bias.id, 1), logits.size()); !checked)
+          return checked.failure();
     for (const std::span<const token_id> tokens : {prompt, generated})
       if (status checked = check_tokens(tokens, logits.size()); !checked) return checked.failure();
-    changed = penalized(logits, parameters, prompt, generated);
+    changed = penalized_and_biased(logits, parameters, prompt, generated);
     used = changed;
   }
   const std::uint32_t best =

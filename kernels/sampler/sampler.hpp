@@ -13,6 +13,11 @@
 
 namespace troupe::kernels {
 
+struct token_bias {
+  token_id id = 0;
+  float bias = 0;
+};
+
 struct sampling_parameters {
   float temperature = 0;         // 0: the largest logit, lowest id at a tie
   std::uint32_t top_k = 0;       // 0: off
@@ -22,6 +27,8 @@ struct sampling_parameters {
   float presence_penalty = 0;    // over generated tokens
   float frequency_penalty = 0;   // over generated tokens
   std::uint64_t seed = 0;
+  std::vector<token_bias> logit_bias =
+      {};  // added to these tokens' logits; in rising id, each once
 };
 
 struct sampled_token {
@@ -33,8 +40,9 @@ struct sampled_token {
 status check(const sampling_parameters& parameters);
 
 // index: the token's index in the answer (0 is the first generated). generated.size() == index.
-// The order: penalties, temperature, top-k, top-p, min-p, draw. All arithmetic is in a fixed order,
-// so the draw is the same on every machine. Logits that are not finite are an `internal` error.
+// The order: penalties, bias, temperature, top-k, top-p, min-p, draw. All arithmetic is in a fixed
+// order, so the draw is the same on every machine. Logits that are not finite are an `internal`
+// error.
 result<sampled_token> sample(std::span<const float> logits, const sampling_parameters& parameters,
                              std::span<const token_id> prompt, std::span<const token_id> generated,
                              std::uint32_t index);

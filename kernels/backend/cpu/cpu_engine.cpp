@@ -43,6 +43,7 @@ cpu_engine::cpu_engine(parts from)
                   .numerics_class = "cpu-1",
                   .variant = std::string(parts_.matmul->name),
                   .vocabulary_size = shape_.vocabulary,
+                  .embedding_size = shape_.embedding,
                   .context_tokens_max = shape_.context_tokens,
                   .kv_blocks = parts_.store->blocks(),
                   .weight_bytes = parts_.weights.bytes,
@@ -131,7 +132,7 @@ void cpu_engine::add_residual(std::uint32_t rows) {
   });
 }
 
-void cpu_engine::reserve(std::uint32_t rows, std::uint32_t outputs) {
+void cpu_engine::reserve(std::uint32_t rows) {
   grow(stream_, rows * std::uint64_t{shape_.embedding});
   grow(normed_, rows * std::uint64_t{shape_.embedding});
   grow(projected_, rows * std::uint64_t{shape_.embedding});
@@ -141,7 +142,8 @@ void cpu_engine::reserve(std::uint32_t rows, std::uint32_t outputs) {
   grow(up_, rows * std::uint64_t{shape_.feed_forward});
   grow(cosines_, rows * std::uint64_t{shape_.head_dimension});
   grow(sines_, rows * std::uint64_t{shape_.head_dimension});
-  grow(logits_, outputs * std::uint64_t{shape_.vocabulary});
+  grow(logits_, plan_.logits_of().size() * std::uint64_t{shape_.vocabulary});
+  grow(hidden_, plan_.hidden_of().size() * std::uint64_t{shape_.embedding});
 }
 
 void cpu_engine::embed() {
@@ -264,6 +266,23 @@ void cpu_engine::compute_layer(std::uint32_t index, bool last) {
   compute_feed_forward(layer, rows);
 }
 
+// The stream holds the rows of outputs(). Hidden rows are copied out, then those whose logits are
+// wanted close up.
+void cpu_engine::keep_hidden_rows() {
+  const std::span<const std::uint32_t> hidden = plan_.hidden_of(), logits = plan_.logits_of();
+  if (hidden.empty()) return;
+  const std::uint64_t width = shape_.embedding;
+  for_row_ranges(static_cast<std::uint32_t>(hidden.size()), width,
+                 [&](std::uint32_t begin, std::uint32_t end) {
+                   for (std::uint32_t i = begin; i < end; ++i)
+                     parts_.ops->elementwise.rms_norm(&stream_[hidden[i] * width],
+                                                      parts_.weights.output_norm.data(), width,
+                                                      shape_.rms_epsilon, &hidden_[i * width]);
+                 });
+  for (std::uint32_t i = 0; i < logits.size(); ++i)  // rising, as above
+    if (logits[i] != i) std::copy_n(&stream_[logits[i] * width], width, &stream_[i * width]);
+}
+
 void cpu_engine::compute_logits(std::uint32_t rows) {
   const cpu_matrix& output = parts_.weights.output;
   norm_and_prepare(parts_.weights.output_norm, rows, std::span(&output.type, 1));
@@ -273,15 +292,18 @@ void cpu_engine::compute_logits(std::uint32_t rows) {
 
 result<step_logits> cpu_engine::step(std::span<const sequence_step> batch) try {
   if (status planned = plan_.make(batch); !planned) return planned.failure();
-  const std::uint32_t outputs = static_cast<std::uint32_t>(plan_.outputs().size());
   if (plan_.rows().empty()) return step_logits{};
-  reserve(static_cast<std::uint32_t>(plan_.rows().size()), outputs);
+  reserve(static_cast<std::uint32_t>(plan_.rows().size()));
   embed();
   for (std::uint32_t i = 0; i < shape_.layers; ++i) compute_layer(i, i + 1 == shape_.layers);
-  if (outputs > 0) compute_logits(outputs);
+  keep_hidden_rows();
+  const std::uint32_t rows = static_cast<std::uint32_t>(plan_.logits_of().size());
+  if (rows > 0) compute_logits(rows);
   return step_logits{
-      .values = std::span<const float>(logits_).first(outputs * std::uint64_t{shape_.vocabulary}),
-      .rows = outputs};
+      .values = std::span<const float>(logits_).first(rows * std::uint64_t{shape_.vocabulary}),
+      .rows = rows,
+      .hidden = std::span<const float>(hidden_).first(plan_.hidden_of().size() *
+                                                      std::uint64_t{shape_.embedding})};
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory for the rows of this step",
                "lower batch_tokens_max or ask for fewer logits"};

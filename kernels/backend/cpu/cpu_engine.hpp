@@ -3,7 +3,7 @@
 // A step computes all rows of all sequences together: one pass over each weight. Every phase is cut
 // into items whose bits do not depend on the cut (rows, ranges of output values, tiles of query
 // rows), so the thread count and who takes which item change nothing. In the last layer only the
-// rows whose logits are asked for go on after the keys and values. Threading: one thread at a time
+// rows that are asked for go on after the keys and values. Threading: one thread at a time
 // calls step(); its work is shared with the pool.
 #pragma once
 
@@ -46,13 +46,14 @@ class cpu_engine final : public engine {
     std::uint64_t stride;
   };
 
-  void reserve(std::uint32_t rows, std::uint32_t outputs);
+  void reserve(std::uint32_t rows);
   void embed();
   void compute_layer(std::uint32_t index, bool last);
   void compute_attention(const cpu_layer& layer, const kv_layer& store, bool last);
   void compute_feed_forward(const cpu_layer& layer, std::uint32_t rows);
   void store_keys_values(const kv_layer& store);
   void keep_output_rows();
+  void keep_hidden_rows();
   void compute_logits(std::uint32_t rows);
 
   activations& input_of(tensor_type type, bool feed_forward = false);
@@ -76,7 +77,7 @@ class cpu_engine final : public engine {
   std::uint64_t query_width_, kv_width_, qkv_width_;
 
   // Rows of one step; they grow to the largest step seen.
-  std::vector<float> stream_, normed_, qkv_, attended_, projected_, gate_, up_, logits_;
+  std::vector<float> stream_, normed_, qkv_, attended_, projected_, gate_, up_, logits_, hidden_;
   std::vector<float> cosines_, sines_;
   std::vector<float> scratch_;  // attention_scratch() floats for each thread
   activations

@@ -13,10 +13,6 @@ error refuse(std::size_t sequence, const std::string& what, std::string mend) {
           "sequence " + std::to_string(sequence) + " of the step: " + what, std::move(mend)};
 }
 
-std::uint32_t blocks_for(std::uint64_t tokens) {
-  return static_cast<std::uint32_t>((tokens + kv_block_tokens - 1) / kv_block_tokens);
-}
-
 }  // namespace
 
 step_plan::step_plan(const hyperparameters& shape, std::uint32_t kv_blocks,
@@ -49,7 +45,7 @@ status step_plan::check(std::size_t index, const sequence_step& step) const {
                   std::to_string(step.blocks.size()) + " blocks hold no " + std::to_string(end) +
                       " positions",
                   std::to_string(blocks_for(end)) + " are needed");
-  for (std::uint32_t b = 0; b < blocks_for(end); ++b)
+  for (std::uint64_t b = 0; b < blocks_for(end); ++b)
     if (step.blocks[b] >= kv_blocks_)
       return refuse(index, "block " + std::to_string(step.blocks[b]) + " is outside the store",
                     "0 to " + std::to_string(kv_blocks_ - 1) + " are allowed");
@@ -67,7 +63,7 @@ status step_plan::claim_blocks(std::span<const sequence_step> batch) {
   bool twice = false;
   std::size_t culprit = 0;
   for (std::size_t i = 0; i < batch.size() && !twice; ++i)
-    for (std::uint32_t b = first_written(batch[i]); b < end_of(batch[i]) && !twice; ++b) {
+    for (std::uint64_t b = first_written(batch[i]); b < end_of(batch[i]) && !twice; ++b) {
       taken = batch[i].blocks[b];
       twice = writer_[taken] != 0;
       culprit = i;
@@ -80,7 +76,7 @@ status step_plan::claim_blocks(std::span<const sequence_step> batch) {
       culprit = i;
     }
   for (const sequence_step& step : batch)
-    for (std::uint32_t b = first_written(step); b < end_of(step); ++b) writer_[step.blocks[b]] = 0;
+    for (std::uint64_t b = first_written(step); b < end_of(step); ++b) writer_[step.blocks[b]] = 0;
   if (twice)
     return refuse(culprit,
                   "block " + std::to_string(taken) + " is written in this step and named twice",
@@ -95,7 +91,12 @@ void step_plan::lay_out(const sequence_step& step) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t position = step.position + i;
     rows_.push_back({step.tokens[i], position, step.blocks[position / kv_block_tokens]});
-    if (step.all_logits || (!step.no_logits && i + 1 == count)) outputs_.push_back(first + i);
+    const bool logits = step.all_logits || (!step.no_logits && i + 1 == count);
+    if (!logits && !step.hidden) continue;
+    const std::uint32_t output = static_cast<std::uint32_t>(outputs_.size());
+    outputs_.push_back(first + i);
+    if (logits) logits_of_.push_back(output);
+    if (step.hidden) hidden_of_.push_back(output);
   }
 }
 
@@ -127,6 +128,8 @@ status step_plan::make(std::span<const sequence_step> batch) {
   rows_.clear();
   sequences_.clear();
   outputs_.clear();
+  logits_of_.clear();
+  hidden_of_.clear();
   tiles_.clear();
   output_tiles_.clear();
   std::uint64_t tokens = 0;

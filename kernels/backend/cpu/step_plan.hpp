@@ -46,9 +46,11 @@ class step_plan {
 
   std::span<const planned_row> rows() const { return rows_; }
   std::span<const planned_sequence> sequences() const { return sequences_; }
-  std::span<const std::uint32_t> outputs() const {
-    return outputs_;
-  }  // rows whose logits are asked for, rising
+  // Rows that go through the whole model, rising: those whose logits or hidden row are asked for.
+  std::span<const std::uint32_t> outputs() const { return outputs_; }
+  // Of these, as indexes into outputs().
+  std::span<const std::uint32_t> logits_of() const { return logits_of_; }
+  std::span<const std::uint32_t> hidden_of() const { return hidden_of_; }
   std::span<const planned_tile> tiles() const { return tiles_; }  // most work first
   std::span<const planned_tile> output_tiles() const {
     return output_tiles_;
@@ -63,7 +65,7 @@ class step_plan {
   std::uint32_t vocabulary_, context_, heads_kv_, group_, kv_blocks_, batch_tokens_max_;
   std::vector<planned_row> rows_;
   std::vector<planned_sequence> sequences_;
-  std::vector<std::uint32_t> outputs_;
+  std::vector<std::uint32_t> outputs_, logits_of_, hidden_of_;
   std::vector<planned_tile> tiles_, output_tiles_;
   std::vector<std::uint32_t>
       writer_;  // of each block: 1 + the sequence that writes it, 0 where none does

@@ -207,3 +207,37 @@ TEST_CASE("engine: a prefix computed by one sequence serves another") {
   for (int row = 0; row < 2; ++row)
     CHECK(std::memcmp(&logits->values[row * 77], &expected[47 * 77], 77 * sizeof(float)) == 0);
 }
+
+TEST_CASE("engine: hidden rows do not depend on chunks or variants, and leave the logits alone") {
+  std::vector<token_id> tokens(70);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<token_id>(i * 13 % 80);
+  const std::vector<block_id> blocks{4, 1, 0, 7, 2};
+  std::vector<float> expected;
+  for (const std::string_view variant : matmul_variants()) {
+    const auto on = make(3, std::string(variant), 2);
+    const std::uint32_t width = on->description().embedding_size;
+    REQUIRE(width == 64);
+    const std::vector<float> plain = alone(*on, tokens);
+    for (const std::size_t chunk : {std::size_t{70}, std::size_t{9}, std::size_t{1}}) {
+      std::vector<float> hidden, last;
+      for (std::size_t at = 0; at < tokens.size(); at += chunk) {
+        const std::size_t count = std::min(chunk, tokens.size() - at);
+        const bool end = at + count == tokens.size();
+        const sequence_step step{.tokens = std::span(tokens).subspan(at, count),
+                                 .position = static_cast<std::uint32_t>(at),
+                                 .blocks = blocks,
+                                 .no_logits = !end,
+                                 .hidden = true};
+        auto given = on->step(std::span(&step, 1));
+        REQUIRE(given.ok());
+        REQUIRE(given->hidden.size() == count * width);
+        REQUIRE(given->rows == (end ? 1 : 0));
+        hidden.insert(hidden.end(), given->hidden.begin(), given->hidden.end());
+        last.assign(given->values.begin(), given->values.end());
+      }
+      if (expected.empty()) expected = hidden;
+      CHECK(std::memcmp(hidden.data(), expected.data(), expected.size() * sizeof(float)) == 0);
+      CHECK(std::memcmp(last.data(), &plain[69 * 80], 80 * sizeof(float)) == 0);
+    }
+  }
+}

@@ -75,6 +75,28 @@ TEST_CASE("a negative logit is multiplied by the repetition penalty") {
   CHECK(token->id == 1);
 }
 
+TEST_CASE("a bias is added after the penalties and before the temperature") {
+  CHECK(drawn({.logit_bias = {{2, 2.5f}}}) == 2);
+  CHECK(drawn({.logit_bias = {{1, -0.1f}}}) == 3);
+  CHECK(drawn({.repetition_penalty = 100, .logit_bias = {{1, 3.99f}}}, {1, 3}) == 1);
+  const auto share = shares({.temperature = 1, .logit_bias = {{1, -100.0f}, {3, -100.0f}}});
+  CHECK(share[1] + share[3] == 0);
+  CHECK(share[2] > share[0]);
+}
+
+TEST_CASE("a bias that is no number, too large, out of order or of no token is refused") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<std::vector<token_bias>> wrong{
+      {{0, nan}},  {{0, 100.5f}}, {{0, -101.0f}}, {{2, 1.0f}, {1, 1.0f}}, {{2, 1.0f}, {2, 1.0f}},
+      {{6, 1.0f}}, {{-1, 1.0f}}};
+  for (const auto& bias : wrong) {
+    const auto token = sample(logits, {.logit_bias = bias}, {}, {}, 0);
+    REQUIRE_FALSE(token.ok());
+    CHECK(token.failure().code == error_code::invalid_argument);
+  }
+  CHECK(drawn({.logit_bias = {{0, 100.0f}}}) == 0);
+}
+
 TEST_CASE("the log-probability is that of the raw logits, whatever is done to them") {
   double sum = 0;
   for (const float logit : logits) sum += std::exp(double{logit});
