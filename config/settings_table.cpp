@@ -78,6 +78,18 @@ constexpr setting_row rows[] = {
      "context, or what there is."},
     {"inference.batch_tokens_max", integer, "tokens", "512", 1, 65536, false,
      "Most tokens that are computed in one step."},
+    {"inference.batching", flag, "", "true", 0, 0, false,
+     "Whether sequences of a model are computed together; without it one runs at a time."},
+    {"inference.batch_max", integer, "sequences", "32", 1, 4096, false,
+     "Most sequences that are computed in one step."},
+    {"inference.batch_wait", duration, "", "50ms", 0, 100 * ms, false,
+     "Longest time that an idle engine waits for more sequences, where they use to come together; "
+     "0 never waits."},
+    {"inference.prefill_chunk", integer, "tokens", "128", 1, 65536, false,
+     "Most prompt tokens that are computed in one step beside running answers; fewer keep these "
+     "even, more answer the prompt earlier."},
+    {"inference.ageing", duration, "", "10s", 0, hour, false,
+     "Time in the line that lifts a job by one priority; 0 never does."},
     {"inference.sequences_max", integer, "sequences", "16", 1, 4096, false,
      "Most sequences that run at the same time."},
     {"inference.queue_max", integer, "sequences", "256", 0, 1048576, true,

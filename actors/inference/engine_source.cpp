@@ -69,7 +69,7 @@ result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
   if (prompt.empty()) prompt.push_back(0);
   count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, room - prompt.size()));
 
-  std::vector<kernels::block_id> blocks(blocks_for(prompt.size() + count));
+  std::vector<kernels::block_id> blocks(kernels::blocks_for(prompt.size() + count));
   std::iota(blocks.begin(), blocks.end(), 0);
   std::vector<kernels::token_id> answer;
   std::uint32_t position = 0;

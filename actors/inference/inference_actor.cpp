@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <thread>
+
 #include "actors/spawn.hpp"
 
 namespace troupe {
@@ -23,8 +25,9 @@ inference_role::inference_role(const inference_settings& settings, post_office& 
       source_(std::move(source)),
       load_(load ? std::move(load) : std::make_shared<inference_load>()),
       core_(settings),
+      prefixes_shown_max_(settings.prefixes_shown_max),
       aside_(std::move(aside)) {
-  load_->running_max = settings.sequences_running_max;
+  load_->running_max = settings.batching ? settings.sequences_running_max : 1;
   load_->running = 0;
   load_->waiting = 0;
   load_->set_sequences({});
@@ -60,7 +63,13 @@ void inference_role::tick(time_point_us now) {
 
 void inference_role::work(time_point_us now) {
   const auto batch = core_.plan(now);
-  if (!batch) return;
+  if (!batch) {
+    // Waiting for company: looked at again soon, with all that has arrived by then.
+    constexpr time_point_us doze{500};
+    if (const auto until = core_.held_until(); until && *until > now)
+      std::this_thread::sleep_for(std::min(doze, *until - now));
+    return;
+  }
   const auto begin = std::chrono::steady_clock::now();
   const auto logits = engines_.at(batch->digest)->step(batch->steps);
   const auto took =
@@ -88,6 +97,13 @@ void inference_role::show_load(time_point_us now) {
   load_->running = count.running;
   load_->waiting = count.waiting;
   load_->frames_fenced = count.frames_fenced;
+  load_->preemptions = count.preemptions;
+  load_->prefix_tokens_asked = count.prefix_tokens_asked;
+  load_->prefix_tokens_hit = count.prefix_tokens_hit;
+  const inference_core::kv_use kv = core_.kv();
+  load_->kv_blocks = kv.all;
+  load_->kv_blocks_used = kv.used;
+  load_->kv_blocks_reusable = kv.reusable;
   if (changed) load_->set_sequences(core_.sequences_by_digest());
   constexpr time_point_us window{1'000'000};
   if (now - mark_ < window) return;
@@ -96,6 +112,7 @@ void inference_role::show_load(time_point_us now) {
       mark_ == time_point_us{}
           ? 0.0
           : static_cast<double>(count.tokens_sampled - tokens_at_mark_) / seconds;
+  load_->set_prefixes(core_.prefixes(prefixes_shown_max_));
   tokens_at_mark_ = count.tokens_sampled;
   mark_ = now;
 }

@@ -35,6 +35,7 @@ class inference_role final : public role {
   std::shared_ptr<engine_source> source_;
   std::shared_ptr<inference_load> load_;
   inference_core core_;
+  std::size_t prefixes_shown_max_;
   std::map<std::string, std::unique_ptr<kernels::engine>> engines_;
   std::uint64_t tokens_at_mark_ = 0;
   time_point_us mark_{};

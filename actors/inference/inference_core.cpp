@@ -1,17 +1,18 @@
 #include "actors/inference/inference_core.hpp"
 
 #include <algorithm>
-#include <limits>
 
+#include "actors/inference/sequence_blocks.hpp"
 #include "actors/inference/sequence_messages.hpp"
 
 namespace troupe {
 
 inference_core::inference_core(const inference_settings& settings)
-    : settings_(settings), fences_(settings.fences_kept) {}
+    : settings_(settings), fences_(settings.fences_kept), shares_(settings.tenants_kept) {}
 
 inference_core::effects inference_core::step(const envelope_ptr& message, time_point_us now) {
   effects out;
+  clock_ = std::max(clock_, now);
   switch (message->payload_case()) {
     case proto::Envelope::kLoadEngine:
       load(message, out);
@@ -64,9 +65,12 @@ inference_core::effects inference_core::engine_made(const std::string& digest,
       out.posts.push_back(refused(*request, made.failure()));
     return out;
   }
-  found->second.load_requests.clear();
-  found->second.facts = *made;
-  found->second.pool = block_pool{made->description.kv_blocks};
+  slot& at = found->second;
+  at.load_requests.clear();
+  at.facts = *made;
+  at.pool = kernels::block_pool{made->description.kv_blocks};
+  at.root = prefix_root(digest, made->description.numerics_class);
+  at.window = batch_window{settings_.batch_wait};
   for (const envelope_ptr& request : requests) out.posts.push_back(engine_loaded(*request, *made));
   return out;
 }
@@ -118,12 +122,8 @@ void inference_core::start(const proto::Envelope& message, time_point_us now, ef
     return;
   }
   slot& at = slots_.at(wish.model_digest());
-  const std::uint64_t room = std::min<std::uint64_t>(at.facts->description.context_tokens_max,
-                                                     settings_.sequence_tokens_max) -
-                             static_cast<std::uint64_t>(wish.prompt_ids_size());
-  const auto tokens_max =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(room, wish.tokens_max()));
-  auto fresh = std::make_unique<sequence>(message, wish, parameters_of(wish.sampling()), tokens_max,
+  auto fresh = std::make_unique<sequence>(message, wish, parameters_of(wish.sampling()),
+                                          answer_room(wish, at.facts->description, settings_),
                                           at.facts->words, now);
   sequence& s = *fresh;
   const result<sequence::outcome> replayed = s.replay_forced();
@@ -132,6 +132,11 @@ void inference_core::start(const proto::Envelope& message, time_point_us now, ef
     out.posts.push_back(sequence_failed(message, replayed.failure()));
     return;
   }
+  s.arrival = ++arrivals_;
+  s.root = at.root;
+  s.extend_names();
+  at.window.arrived(now, !at.running.empty() || !at.waiting.empty());
+  shares_.join(s.tenant);
   by_key_.emplace(s.key, &s);
   at.waiting.push_back(std::move(fresh));
   ++counters_.waiting;
@@ -187,6 +192,7 @@ inference_core::effects inference_core::lose_node(const std::string& node, time_
 
 inference_core::effects inference_core::tick(time_point_us now) {
   effects out;
+  clock_ = std::max(clock_, now);
   fail_where(
       {error_code::deadline_exceeded, "the job's deadline passed on the worker", {}},
       [&](const sequence& s) { return s.expires && *s.expires <= now; }, out);
@@ -225,19 +231,13 @@ void inference_core::fail_where(const error& why, Choose&& choose, effects& out)
 
 void inference_core::remove(sequence& s) {
   slot& at = slots_.at(s.digest);
-  at.pool.give_back(std::move(s.blocks));
+  release_blocks(s, at.pool);
+  shares_.leave(s.tenant);
   by_key_.erase(s.key);
-  const auto same = [&](const std::unique_ptr<sequence>& other) { return other.get() == &s; };
-  if (const auto w = std::find_if(at.waiting.begin(), at.waiting.end(), same);
-      w != at.waiting.end()) {
-    at.waiting.erase(w);
-    --counters_.waiting;
-    return;
-  }
-  const auto r = std::find_if(at.running.begin(), at.running.end(), same);
-  if (r == at.running.end()) return;
-  at.running.erase(r);
-  --counters_.running;
+  --(s.running ? counters_.running : counters_.waiting);
+  auto& line = s.running ? at.running : at.waiting;
+  line.erase(
+      std::find_if(line.begin(), line.end(), [&](const auto& other) { return other.get() == &s; }));
 }
 
 std::map<std::string, std::uint32_t> inference_core::sequences_by_digest() const {
@@ -250,7 +250,27 @@ std::map<std::string, std::uint32_t> inference_core::sequences_by_digest() const
 std::pair<std::uint32_t, std::uint32_t> inference_core::blocks_of(const std::string& digest) const {
   const auto found = slots_.find(digest);
   if (found == slots_.end()) return {0, 0};
-  return {found->second.pool.free_count(), found->second.pool.total()};
+  return {found->second.pool.available(), found->second.pool.size()};
+}
+
+inference_core::kv_use inference_core::kv() const {
+  kv_use use;
+  for (const auto& [digest, at] : slots_) {
+    use.all += at.pool.size();
+    use.used += at.pool.size() - at.pool.available();
+    use.reusable += at.pool.reusable_count();
+  }
+  return use;
+}
+
+// Each model gets an equal part of them.
+std::vector<prefix_name> inference_core::prefixes(std::size_t most) const {
+  std::vector<prefix_name> names;
+  for (const auto& [digest, at] : slots_) {
+    const auto some = at.pool.names(most / slots_.size());
+    names.insert(names.end(), some.begin(), some.end());
+  }
+  return names;
 }
 
 }  // namespace troupe

@@ -7,16 +7,20 @@
 // Invariants:
 // - A sequence never has more tokens sent than credit granted; without credit its next logits are
 // not computed.
-// - Blocks are taken when a sequence is admitted (all it can ever need) and given back when it
-// ends, however it ends.
+// - A sequence takes blocks for its prompt when it is admitted and for its answer as it grows.
+// Where none is left, one that stands behind it gives its blocks back and goes on later: what it
+// computes again is what it had, and nothing is sent twice. The first in standing can always go on,
+// so some sequence does. Blocks return when a sequence ends, however it ends.
+// - Whoever waits is admitted in the end: waiting lifts a sequence's priority, and every fourth
+// place goes to the one that has waited longest.
 // - What a sequence sends is a function of its StartSequence and the model, not of what runs beside
 // it.
 // - A message with an older fence than the newest seen for the job (of that gateway) changes
-// nothing and is counted. Threading: one thread. Time comes as an argument.
+// nothing and is counted.
+// Threading: one thread. Time comes as an argument.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -26,10 +30,12 @@
 #include <vector>
 
 #include "actors/core.hpp"
-#include "actors/inference/block_pool.hpp"
+#include "actors/inference/batch_window.hpp"
+#include "actors/inference/fair_share.hpp"
 #include "actors/inference/inference_settings.hpp"
 #include "actors/inference/sequence.hpp"
 #include "kernels/engine.hpp"
+#include "kernels/kv/block_pool.hpp"
 
 namespace troupe {
 
@@ -64,6 +70,12 @@ class inference_core {
     std::uint64_t tokens_sampled = 0;
     std::uint64_t sequences_finished = 0;
     std::uint64_t sequences_failed = 0;
+    std::uint64_t preemptions = 0;
+    std::uint64_t prefix_tokens_asked = 0;  // prompt tokens of admitted sequences
+    std::uint64_t prefix_tokens_hit = 0;    // of these, those whose KV was there
+  };
+  struct kv_use {  // blocks of all engines
+    std::uint32_t all = 0, used = 0, reusable = 0;
   };
 
   explicit inference_core(const inference_settings& settings);
@@ -74,23 +86,32 @@ class inference_core {
   effects lose_node(const std::string& node, time_point_us now);
   effects tick(time_point_us now);  // deadlines, sequences without credit
 
-  bool has_work() const;  // plan() would give a batch
+  // plan() gives a batch, or waits for company until held_until().
+  bool has_work() const;
   std::optional<batch> plan(time_point_us now);
+  std::optional<time_point_us> held_until() const;
   effects absorb(const batch& done, const result<kernels::step_logits>& logits, time_point_us now);
 
   const counters& count() const { return counters_; }
   std::map<std::string, std::uint32_t> sequences_by_digest() const;
-  // Free and all blocks of an engine, for tests and status.
+  // Blocks of an engine that no sequence uses, and all.
   std::pair<std::uint32_t, std::uint32_t> blocks_of(const std::string& digest) const;
+  kv_use kv() const;
+  // At most `most` names of blocks that are here.
+  std::vector<prefix_name> prefixes(std::size_t most) const;
 
  private:
   struct slot {                               // one model
     std::optional<engine_facts> facts;        // absent while loading
     std::vector<envelope_ptr> load_requests;  // that wait for it
-    block_pool pool;
-    std::deque<std::unique_ptr<sequence>> waiting;
-    std::list<std::unique_ptr<sequence>> running;  // in order of admission
-    std::uint32_t decode_turn = 0;
+    kernels::block_pool pool;
+    prefix_name root = 0;
+    std::list<std::unique_ptr<sequence>> waiting, running;
+    batch_window window;
+  };
+  struct admission {
+    sequence* next = nullptr;
+    std::vector<sequence*> victims;  // that give up their place or blocks for it
   };
 
   void load(const envelope_ptr& message, effects& out);
@@ -100,11 +121,31 @@ class inference_core {
   void stop(const proto::Envelope& message, time_point_us now, effects& out);
   std::optional<error> check_start(const proto::StartSequence& start) const;
   bool fenced(const std::string& key, const proto::Fence& fence);
-  void admit(slot& at, time_point_us now);
   bool ready(const sequence& s) const;
+
+  // admission.cpp: who gets a place
+  int standing(const sequence& s) const;
+  bool stands_before(const sequence& a, const sequence& b) const;
+  bool may_yield(const sequence& held, const sequence& to) const;
+  std::optional<time_point_us> held_until(const slot& at) const;
+  sequence* pick(const slot& at) const;
+  std::optional<admission> next_admission(const slot& at) const;
+  void admit(slot& at);
+  void give_place(slot& at, sequence& s);
+  void preempt(slot& at, sequence& s);
+
+  // batch_plan.cpp: what the next step computes
+  bool grow(slot& at, sequence& s);
+  void add_decodes(slot& at, batch& to, std::uint32_t& budget);
+  void add_prompts(slot& at, batch& to, std::uint32_t budget);
+  void take_found(slot& at, sequence& s);
+
+  // batch_results.cpp: what came of it
+  void absorb_row(sequence& s, std::span<const float> logits, time_point_us now, effects& out);
+  void absorb_hidden(sequence& s, const kernels::sequence_step& step, std::span<const float> rows,
+                     time_point_us now, effects& out);
   void finish(sequence& s, const sequence::outcome& how, time_point_us now, effects& out);
   void fail(sequence& s, const error& why, effects& out);
-  void send_tokens(sequence& s, const std::string& text, float log_probability, effects& out);
   void remove(sequence& s);  // s is destroyed
   template <class Choose>
   void fail_where(const error& why, Choose&& choose, effects& out);
@@ -113,7 +154,10 @@ class inference_core {
   std::map<std::string, slot> slots_;
   std::unordered_map<std::string, sequence*> by_key_;
   fence_table fences_;
+  fair_share shares_;
   counters counters_;
+  time_point_us clock_{};  // the newest time seen
+  std::uint64_t arrivals_ = 0, admissions_ = 0, steps_ = 0;
   std::string last_digest_;  // models take turns
 };
 

@@ -19,15 +19,25 @@ struct inference_settings {
   std::vector<int> affinity;                  // cores for the engine's threads; empty: no pinning
   std::string variant;                        // instruction set; empty: the best of this machine
   std::uint32_t batch_tokens_max = 512;       // in one step
+  std::uint32_t batch_sequences_max = 32;     // in one step
+  std::uint32_t prefill_chunk_max = 128;      // prompt tokens in one step beside decodes
+  bool batching = true;                       // off: one sequence of a model at a time
+  std::chrono::milliseconds batch_wait{0};    // longest wait of an idle engine for more sequences
+  std::chrono::milliseconds ageing{10'000};   // wait that lifts a sequence by one priority
   std::uint32_t sequences_running_max = 64;   // in one model
   std::uint32_t sequences_waiting_max = 256;  // over all models; more are refused
   std::uint32_t sequence_tokens_max =
       1u << 20;                         // prompt and answer of one sequence, whatever the context
   std::uint32_t stops_max = 16;         // stop texts of one sequence
   std::uint32_t stop_bytes_max = 1024;  // of one stop text
+  std::uint32_t alternatives_max = 20;  // beside one token
+  std::uint32_t tenants_kept = 4096;    // tenants without a sequence whose share is remembered
   std::uint32_t fences_kept = 8192;     // ended jobs whose fence is remembered
   std::uint32_t canary_tokens = 8;
+  std::uint32_t prefixes_shown_max = 256;          // names of KV blocks in inference_load
   std::chrono::milliseconds credit_wait{300'000};  // a sequence without credit for so long is ended
+  std::chrono::milliseconds stall_grace{250};      // without credit for so long, others may take
+                                                   // its memory
 };
 
 // Threading: any thread reads; the inference actor writes.
@@ -37,6 +47,12 @@ struct inference_load {
   std::atomic<std::uint32_t> running_max{0};
   std::atomic<std::uint64_t> frames_fenced{0};  // dropped for an old fence
   std::atomic<double> decode_tokens_per_second{0};
+  std::atomic<std::uint64_t> preemptions{0};
+  std::atomic<std::uint64_t> prefix_tokens_asked{0};  // prompt tokens of all admitted sequences
+  std::atomic<std::uint64_t> prefix_tokens_hit{0};    // of these, those whose KV was there already
+  std::atomic<std::uint32_t> kv_blocks{0};            // of all engines
+  std::atomic<std::uint32_t> kv_blocks_used{0};       // by sequences; others are free or reusable
+  std::atomic<std::uint32_t> kv_blocks_reusable{0};   // kept for a prompt that begins alike
 
   void set_sequences(std::map<std::string, std::uint32_t> by_digest) {
     const std::lock_guard lock{guard_};
@@ -49,9 +65,21 @@ struct inference_load {
     return found == by_digest_.end() ? 0 : found->second;
   }
 
+  void set_prefixes(std::vector<std::uint64_t> names) {
+    const std::lock_guard lock{guard_};
+    prefixes_ = std::move(names);
+  }
+  // A bounded choice of the names of KV blocks held here (actors/prefix_name.hpp), for heartbeats;
+  // as of the last second.
+  std::vector<std::uint64_t> prefixes() const {
+    const std::lock_guard lock{guard_};
+    return prefixes_;
+  }
+
  private:
   mutable std::mutex guard_;
   std::map<std::string, std::uint32_t> by_digest_;
+  std::vector<std::uint64_t> prefixes_;
 };
 
 }  // namespace troupe

@@ -4,6 +4,21 @@
 
 namespace troupe {
 
+namespace {
+
+int order_of(proto::JobPriority priority) {
+  switch (priority) {
+    case proto::PRIORITY_URGENT:
+      return 0;
+    case proto::PRIORITY_BACKGROUND:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+}  // namespace
+
 std::string sequence_key(const std::string& gateway_node, const std::string& job_id) {
   return gateway_node + '\n' + job_id;
 }
@@ -19,7 +34,11 @@ sequence::sequence(const proto::Envelope& envelope, const proto::StartSequence& 
       fence(start.fence()),
       tokens(start.prompt_ids().begin(), start.prompt_ids().end()),
       prompt_size(static_cast<std::uint32_t>(start.prompt_ids_size())),
-      sampling(parameters),
+      tenant(start.tenant()),
+      priority(order_of(start.priority())),
+      alternatives(start.alternatives()),
+      embed(start.embed()),
+      sampling(std::move(parameters)),
       tokens_max(most),
       credit(start.credit_tokens()),
       arrived(now),
@@ -36,7 +55,7 @@ result<sequence::outcome> sequence::replay_forced() {
   outcome last;
   const std::vector<kernels::token_id> forced(answer().begin(), answer().end());
   tokens.resize(prompt_size);
-  if (forced.empty() && tokens_max == 0) return end(proto::LENGTH);
+  if (forced.empty() && tokens_max == 0 && !embed) return end(proto::LENGTH);
   for (const kernels::token_id id : forced) {
     if (last.finished)
       return error{error_code::invalid_argument,

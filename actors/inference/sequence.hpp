@@ -15,6 +15,7 @@
 #include "actors/core.hpp"
 #include "actors/inference/fence_table.hpp"
 #include "actors/inference/stop_text.hpp"
+#include "actors/prefix_name.hpp"
 #include "actors/running_hash.hpp"
 #include "kernels/sampler/sampler.hpp"
 #include "kernels/tokenizer/tokenizer.hpp"
@@ -54,14 +55,40 @@ class sequence {
   std::uint64_t tokens_total_max() const { return std::uint64_t{prompt_size} + tokens_max; }
   std::uint32_t tokens_left() const { return static_cast<std::uint32_t>(tokens.size()) - computed; }
 
+  // The names of all full blocks of its tokens.
+  void extend_names() { extend_prefix_names(names, root, tokens); }
+
   proto::Envelope reply;  // addressed, without payload
   std::string key;        // gateway and job id
   std::string job_id, digest, gateway_node;
   proto::Fence fence;
   std::vector<kernels::token_id> tokens;  // prompt, then answer
   std::uint32_t prompt_size = 0;
+
+  // KV (sequence_blocks.hpp)
   std::uint32_t computed = 0;  // tokens whose KV is in the blocks
   std::vector<kernels::block_id> blocks;
+  prefix_name root = 0;
+  std::vector<prefix_name> names;
+  std::uint32_t named = 0;          // leading blocks that the pool knows by name
+  bool naming = true;               // false: a name belonged to other tokens
+  std::uint32_t computed_once = 0;  // most tokens that ever were in its blocks
+  std::uint32_t prefix_tokens = 0;  // of the prompt, found and not computed
+
+  // Its place among others
+  std::string tenant;
+  int priority = 1;           // 0: urgent, 1: normal, 2: background
+  std::uint64_t arrival = 0;  // order of arrival
+  std::uint64_t seat = 0;     // order of first admission; 0: never admitted
+  std::uint64_t step = 0;     // the last step that it took part in
+  bool running = false;
+
+  // What the job asks for beside tokens
+  std::uint32_t alternatives = 0;
+  bool embed = false;
+  std::vector<double> pooled;       // of an embedding: the sum of hidden rows, in order of position
+  std::uint32_t pooled_tokens = 0;  // rows in it
+
   kernels::sampling_parameters sampling;
   std::uint32_t tokens_max = 0;
   std::uint64_t credit = 0;

@@ -1,6 +1,7 @@
 #include "actors/inference/sequence_messages.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace troupe {
 namespace {
@@ -17,6 +18,21 @@ error invalid(std::string message, std::string mend = {}) {
 
 std::uint64_t between(time_point_us from, time_point_us to) {
   return to > from ? static_cast<std::uint64_t>((to - from).count()) : 0;
+}
+
+std::uint64_t context_of(const kernels::engine_description& engine,
+                         const inference_settings& settings) {
+  return std::min<std::uint64_t>(engine.context_tokens_max, settings.sequence_tokens_max);
+}
+
+// The mean of the hidden rows, at unit length; all arithmetic in double, in order.
+std::vector<float> embedding_of(const sequence& s) {
+  double squares = 0;
+  for (const double sum : s.pooled) squares += sum * sum;
+  const double scale = squares > 0 ? 1 / std::sqrt(squares) : 0;  // the count cancels out
+  std::vector<float> out(s.pooled.size());
+  for (std::size_t d = 0; d < out.size(); ++d) out[d] = static_cast<float>(s.pooled[d] * scale);
+  return out;
 }
 
 template <class Ids>
@@ -80,6 +96,27 @@ envelope_ptr sequence_failed(const sequence& s, const error& why) {
   return message;
 }
 
+envelope_ptr sequence_tokens(const sequence& s, const std::string& text,
+                             const kernels::sampled_token& token, std::span<const float> logits) {
+  auto message = std::make_shared<proto::Envelope>(s.reply);
+  proto::SequenceTokens& tokens = *message->mutable_sequence_tokens();
+  tokens.set_job_id(s.job_id);
+  *tokens.mutable_fence() = s.fence;
+  tokens.set_first_index(s.answer_size() - 1);
+  tokens.add_ids(token.id);
+  tokens.set_text(text);
+  tokens.add_log_probabilities(token.log_probability);
+  tokens.set_running_hash(s.running_hash);
+  if (s.alternatives > 0) {
+    proto::TokenAlternatives& most_probable = *tokens.add_alternatives();
+    for (const auto& other : kernels::top_log_probabilities(logits, s.alternatives)) {
+      most_probable.add_ids(other.id);
+      most_probable.add_log_probabilities(other.log_probability);
+    }
+  }
+  return message;
+}
+
 envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
                                const kernels::engine_description& engine, time_point_us now) {
   auto message = std::make_shared<proto::Envelope>(s.reply);
@@ -90,8 +127,7 @@ envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
   finished.set_answer_tokens(s.answer_size());
   finished.set_running_hash(s.running_hash);
   finished.set_text_tail(how.text_tail);
-  const bool was_admitted = s.admitted >= s.arrived && !s.blocks.empty();
-  const time_point_us admitted = was_admitted ? s.admitted : now;
+  const time_point_us admitted = s.seat > 0 ? s.admitted : now;
   const time_point_us first = s.sampled_once ? s.first_token : now;
   finished.set_queue_us(between(s.arrived, admitted));
   finished.set_prefill_us(between(admitted, first));
@@ -99,6 +135,9 @@ envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
   finished.set_engine(engine.backend);
   finished.set_numerics_class(engine.numerics_class);
   finished.set_variant(engine.variant);
+  finished.set_prefix_tokens(s.prefix_tokens);
+  if (s.embed && *how.finished == proto::LENGTH)
+    for (const float value : embedding_of(s)) finished.add_embedding(value);
   return message;
 }
 
@@ -112,7 +151,18 @@ kernels::sampling_parameters parameters_of(const proto::SamplingParameters& samp
   parameters.presence_penalty = sampling.presence_penalty();
   parameters.frequency_penalty = sampling.frequency_penalty();
   parameters.seed = sampling.seed();
+  for (const proto::LogitBias& bias : sampling.logit_bias())
+    parameters.logit_bias.push_back({bias.id(), bias.bias()});
   return parameters;
+}
+
+std::uint32_t answer_room(const proto::StartSequence& start,
+                          const kernels::engine_description& engine,
+                          const inference_settings& settings) {
+  if (start.embed()) return 0;
+  const std::uint64_t room =
+      context_of(engine, settings) - static_cast<std::uint64_t>(start.prompt_ids_size());
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(room, start.tokens_max()));
 }
 
 std::optional<error> check_job(const proto::StartSequence& start,
@@ -120,26 +170,36 @@ std::optional<error> check_job(const proto::StartSequence& start,
                                const inference_settings& settings) {
   const auto prompt = static_cast<std::uint64_t>(start.prompt_ids_size());
   const auto forced = static_cast<std::uint64_t>(start.forced_ids_size());
-  const std::uint64_t context =
-      std::min<std::uint64_t>(engine.context_tokens_max, settings.sequence_tokens_max);
+  const std::uint64_t context = context_of(engine, settings);
   if (prompt == 0) return invalid("the prompt has no tokens", "give at least one");
-  if (prompt >= context)
+  if (start.embed() ? prompt > context : prompt >= context)
     return invalid("the prompt has " + std::to_string(prompt) + " tokens; the context of " +
-                       std::to_string(context) + " leaves no room for an answer",
+                       std::to_string(context) +
+                       (start.embed() ? " is shorter" : " leaves no room for an answer"),
                    "shorten the prompt");
-  const std::uint64_t most = std::min<std::uint64_t>(context - prompt, start.tokens_max());
+  const std::uint64_t most = answer_room(start, engine, settings);
   if (forced > most)
     return invalid(std::to_string(forced) + " forced_ids were given where the answer has at most " +
                    std::to_string(most) + " tokens");
-  if (blocks_for(prompt + most) > engine.kv_blocks)
+  if (kernels::blocks_for(prompt + most) > engine.kv_blocks)
     return error{error_code::resource_exhausted,
-                 "the sequence needs " + std::to_string(blocks_for(prompt + most)) +
+                 "the sequence needs " + std::to_string(kernels::blocks_for(prompt + most)) +
                      " KV blocks of 16 tokens; this engine has " + std::to_string(engine.kv_blocks),
                  "ask for fewer tokens, or raise the model's kv_bytes"};
+  if (start.alternatives() > settings.alternatives_max)
+    return invalid(std::to_string(start.alternatives()) + " alternatives were asked for; at most " +
+                   std::to_string(settings.alternatives_max) + " are allowed");
+  if (start.sampling().has_constraint())
+    return error{error_code::unsupported, "this node cannot hold an answer to a constraint",
+                 "leave sampling.constraint out"};
   if (auto wrong = check_ids(start.prompt_ids(), "prompt_ids", engine.vocabulary_size))
     return wrong;
   if (auto wrong = check_ids(start.forced_ids(), "forced_ids", engine.vocabulary_size))
     return wrong;
+  for (const proto::LogitBias& bias : start.sampling().logit_bias())
+    if (bias.id() < 0 || static_cast<std::uint32_t>(bias.id()) >= engine.vocabulary_size)
+      return invalid("sampling.logit_bias names token " + std::to_string(bias.id()) +
+                     "; allowed are 0 to " + std::to_string(engine.vocabulary_size - 1));
   if (auto wrong = check_stops(start, settings)) return wrong;
   if (start.sampling().temperature() != 0 && !start.sampling().has_seed())
     return invalid("sampling.seed is missing where the temperature is not 0", "pin a seed");

@@ -13,10 +13,18 @@ envelope_ptr refused(const proto::Envelope& request, const error& why);
 envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& facts);
 envelope_ptr sequence_failed(const proto::Envelope& start, const error& why);
 envelope_ptr sequence_failed(const sequence& s, const error& why);
+// The token that was accepted last, drawn from `logits`.
+envelope_ptr sequence_tokens(const sequence& s, const std::string& text,
+                             const kernels::sampled_token& token, std::span<const float> logits);
 envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
                                const kernels::engine_description& engine, time_point_us now);
 
 kernels::sampling_parameters parameters_of(const proto::SamplingParameters& sampling);
+
+// Most tokens that the answer of a checked job can have.
+std::uint32_t answer_room(const proto::StartSequence& start,
+                          const kernels::engine_description& engine,
+                          const inference_settings& settings);
 
 // Refuses what the engine cannot serve exactly, with the numbers that were found and allowed.
 std::optional<error> check_job(const proto::StartSequence& start,

@@ -72,6 +72,11 @@ inference_settings inference_part(const settings& from) {
     out.affinity.push_back(static_cast<int>(core));
   out.variant = from.text("inference.variant");
   out.batch_tokens_max = bounded<std::uint32_t>(from.integer("inference.batch_tokens_max"));
+  out.batching = from.flag("inference.batching");
+  out.batch_sequences_max = bounded<std::uint32_t>(from.integer("inference.batch_max"));
+  out.batch_wait = from.duration("inference.batch_wait");
+  out.prefill_chunk_max = bounded<std::uint32_t>(from.integer("inference.prefill_chunk"));
+  out.ageing = from.duration("inference.ageing");
   out.sequences_running_max = bounded<std::uint32_t>(from.integer("inference.sequences_max"));
   out.sequences_waiting_max = bounded<std::uint32_t>(from.integer("inference.queue_max"));
   return out;
@@ -152,7 +157,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   membership.incarnation = incarnation;
   membership.heartbeat_interval = from.duration("membership.heartbeat_interval");
   membership.silence_max = from.duration("membership.down_after");
-  out.node.sequences_max = out.computes ? out.inference.sequences_running_max : 0;
+  const std::uint32_t places = out.inference.batching ? out.inference.sequences_running_max : 1;
+  out.node.sequences_max = out.computes ? places : 0;
   out.node.stop_wait = out.stop_wait;
   out.node.preload = out.loader.load_at_start;
   out.node.fetch = from.flag("models.fetch");

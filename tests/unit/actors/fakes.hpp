@@ -68,8 +68,8 @@ class letters final : public kernels::tokenizer {
 };
 
 // Keeps the tokens it was given in its blocks, and reads every position back from them: a wrong
-// block, position or an overwritten neighbour changes the logits. Refuses what the engine door
-// refuses.
+// block, position or an overwritten neighbour changes the logits and hidden rows. Refuses what the
+// engine door refuses.
 class prf_engine final : public kernels::engine {
  public:
   prf_engine(std::uint32_t blocks, std::uint32_t context, std::uint64_t key = 1)
@@ -78,6 +78,7 @@ class prf_engine final : public kernels::engine {
     about_.numerics_class = "fake-1";
     about_.variant = "plain";
     about_.vocabulary_size = letters::size;
+    about_.embedding_size = 3;
     about_.context_tokens_max = context;
     about_.kv_blocks = blocks;
     about_.weight_bytes = 1000;
@@ -87,32 +88,31 @@ class prf_engine final : public kernels::engine {
 
   result<kernels::step_logits> step(std::span<const kernels::sequence_step> batch) override {
     values_.clear();
+    hidden_.clear();
     std::uint32_t rows = 0;
-    std::set<kernels::block_id> used;
     ++steps;
     largest_batch = std::max(largest_batch, batch.size());
+    if (fail_next) return error{error_code::internal, "planted failure", {}};
+    if (const auto wrong = check(batch)) return *wrong;
     for (const auto& s : batch) {
-      if (fail_next) return error{error_code::internal, "planted failure", {}};
-      const std::size_t end = s.position + s.tokens.size();
-      if (s.tokens.empty() || end > about_.context_tokens_max)
-        return error{error_code::invalid_argument, "position", {}};
-      if (s.blocks.size() * kernels::kv_block_tokens < end)
-        return error{error_code::invalid_argument, "blocks", {}};
-      for (const auto block : s.blocks)
-        if (block >= kv_.size() || !used.insert(block).second)
-          return error{error_code::invalid_argument, "block shared", {}};
       tokens_seen += s.tokens.size();
       for (std::size_t i = 0; i < s.tokens.size(); ++i) at(s, s.position + i) = s.tokens[i];
-      if (s.no_logits) continue;
+      const std::size_t end = s.position + s.tokens.size();
       std::uint64_t state = key_;
-      for (std::size_t p = 0; p < end; ++p) state = running_hash_next(state, at(s, p));
+      for (std::size_t p = 0; p < end; ++p) {
+        state = running_hash_next(state, at(s, p));
+        if (!s.hidden || p < s.position) continue;
+        for (int d = 0; d < 3; ++d)
+          hidden_.push_back(static_cast<float>(state >> (8 * d) & 0xffff) / 65536 - 0.5f);
+      }
+      if (s.no_logits) continue;
       for (std::uint32_t v = 0; v < letters::size; ++v) {
         state = running_hash_next(state, static_cast<std::int32_t>(v));
         values_.push_back(static_cast<float>(state >> 40) / 4.0e6f);
       }
       ++rows;
     }
-    return kernels::step_logits{values_, rows};
+    return kernels::step_logits{values_, rows, hidden_};
   }
 
   bool fail_next = false;
@@ -120,13 +120,32 @@ class prf_engine final : public kernels::engine {
   std::size_t largest_batch = 0;
 
  private:
+  std::optional<error> check(std::span<const kernels::sequence_step> batch) const {
+    const auto wrong = [](const char* what) {
+      return error{error_code::invalid_argument, what, {}};
+    };
+    std::map<kernels::block_id, std::size_t> written, named;
+    for (const auto& s : batch) {
+      const std::size_t end = s.position + s.tokens.size();
+      if (s.tokens.empty() || end > about_.context_tokens_max) return wrong("position");
+      if (s.blocks.size() * kernels::kv_block_tokens < end) return wrong("blocks");
+      for (std::size_t b = 0; b < kernels::blocks_for(end); ++b) {
+        if (s.blocks[b] >= kv_.size()) return wrong("block outside the store");
+        ++named[s.blocks[b]];
+        if (b >= s.position / kernels::kv_block_tokens) ++written[s.blocks[b]];
+      }
+    }
+    for (const auto& [block, times] : written)
+      if (times > 1 || named[block] > 1) return wrong("block is written and shared");
+    return std::nullopt;
+  }
   kernels::token_id& at(const kernels::sequence_step& s, std::size_t position) {
     return kv_[s.blocks[position / kernels::kv_block_tokens]][position % kernels::kv_block_tokens];
   }
   kernels::engine_description about_;
   std::uint64_t key_;
   std::vector<std::array<kernels::token_id, kernels::kv_block_tokens>> kv_;
-  std::vector<float> values_;
+  std::vector<float> values_, hidden_;
 };
 
 inline std::shared_ptr<proto::Envelope> letter(const std::string& from,
@@ -157,6 +176,11 @@ struct job_wish {
   std::uint32_t attempt = 1;
   std::uint32_t deadline_ms = 0;
   std::string digest = "model";
+  std::string tenant{};
+  proto::JobPriority priority = proto::PRIORITY_NORMAL;
+  std::uint32_t alternatives = 0;
+  bool embed = false;
+  std::vector<std::pair<kernels::token_id, float>> bias{};
 };
 
 inline envelope_ptr start_message(const job_wish& job) {
@@ -178,6 +202,15 @@ inline envelope_ptr start_message(const job_wish& job) {
   for (const auto& stop : job.stop) start.add_stop(stop);
   start.set_ignore_end(job.ignore_end);
   start.set_credit_tokens(job.credit);
+  start.set_tenant(job.tenant);
+  start.set_priority(job.priority);
+  start.set_alternatives(job.alternatives);
+  start.set_embed(job.embed);
+  for (const auto& [id, bias] : job.bias) {
+    proto::LogitBias& to = *sampling.add_logit_bias();
+    to.set_id(id);
+    to.set_bias(bias);
+  }
   return message;
 }
 
@@ -211,6 +244,7 @@ inline envelope_ptr load_engine_message(const std::string& digest, std::uint64_t
 struct heard {
   std::vector<kernels::token_id> ids;
   std::vector<float> log_probabilities;
+  std::vector<std::string> alternatives;  // as bytes, one for each token
   std::string text;
   std::uint64_t running_hash = 0;
   std::uint32_t first_index = 0;
@@ -241,11 +275,15 @@ class bench {
     const auto batch = core.plan(now);
     if (!batch) return false;
     const auto logits = engines.at(batch->digest)->step(batch->steps);
+    if (!logits && !engines.at(batch->digest)->fail_next)
+      refusals.push_back(logits.failure().text());
     take(core.absorb(*batch, logits, now));
     return true;
   }
+  // While there is work, every turn computes or waits for company.
   void run() {
-    for (int guard = 0; guard < 100'000 && core.has_work(); ++guard) turn();
+    for (int guard = 0; guard < 100'000 && core.has_work(); ++guard)
+      if (!turn() && core.has_work() && !core.held_until()) refusals.push_back("work, but no step");
   }
 
   heard& of(const job_wish& job) {
@@ -263,6 +301,7 @@ class bench {
   std::map<std::string, std::unique_ptr<prf_engine>> engines;
   std::map<std::string, heard> by_attempt;
   std::vector<proto::Envelope> others;
+  std::vector<std::string> refusals;  // of engines that were not told to fail
   std::size_t loads = 0;
 
  private:
@@ -285,6 +324,8 @@ class bench {
       to.ids.insert(to.ids.end(), tokens.ids().begin(), tokens.ids().end());
       to.log_probabilities.insert(to.log_probabilities.end(), tokens.log_probabilities().begin(),
                                   tokens.log_probabilities().end());
+      for (const auto& others : tokens.alternatives())
+        to.alternatives.push_back(others.SerializeAsString());
       to.text += tokens.text();
       to.running_hash = tokens.running_hash();
     } else if (envelope.has_sequence_finished()) {

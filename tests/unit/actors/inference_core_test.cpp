@@ -358,15 +358,15 @@ TEST_CASE("an answer ends where the context does") {
   CHECK(b.of(job).finished->reason() == proto::LENGTH);
 }
 
-TEST_CASE(
-    "a sequence larger than all KV memory is refused; one that does not fit now waits its turn") {
+TEST_CASE("a sequence larger than all KV memory is refused; prompts that do not fit now wait") {
   bench b = ready({}, 4, 128);
   const job_wish large{.id = "large", .tokens_max = 100};
   b.say(start_message(large));
   REQUIRE(b.of(large).failed);
   CHECK(b.of(large).failed->error().code() == proto::Error::RESOURCE_EXHAUSTED);
-  const job_wish one{.id = "one", .tokens_max = 40}, two{.id = "two", .tokens_max = 40},
-      small{.id = "small", .tokens_max = 4};
+  const auto prompt = [](kernels::token_id id) { return std::vector<kernels::token_id>(30, id); };
+  const job_wish one{.id = "one", .prompt = prompt(1), .tokens_max = 20},
+      two{.id = "two", .prompt = prompt(2), .tokens_max = 20}, small{.id = "small"};
   b.say(start_message(one));
   b.say(start_message(two));
   b.say(start_message(small));

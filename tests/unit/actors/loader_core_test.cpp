@@ -36,7 +36,7 @@ TEST_CASE("who asks for the models before the first scan hears of them after it,
   question->set_correlation(7);
   question->mutable_list_models();
   CHECK(core.step(question, now).posts.empty());
-  const auto answered = core.absorb(files_scanned{{{"/models/one.gguf", 3, 1, {}}}}, now);
+  const auto answered = core.absorb(files_scanned{{{"/models/one.gguf", {}, 3, 1}}}, now);
   REQUIRE(answered.posts.size() == 1);
   CHECK(answered.posts[0]->correlation() == 7);
   REQUIRE(answered.posts[0]->model_list().models_size() == 1);

@@ -1,0 +1,108 @@
+// What a step's logits mean to its sequences.
+#include <algorithm>
+
+#include "actors/inference/inference_core.hpp"
+#include "actors/inference/sequence_blocks.hpp"
+#include "actors/inference/sequence_messages.hpp"
+
+namespace troupe {
+namespace {
+
+struct wanted_rows {
+  std::size_t logits = 0, hidden = 0;
+};
+
+wanted_rows rows_of(std::span<const kernels::sequence_step> steps) {
+  wanted_rows rows;
+  for (const kernels::sequence_step& step : steps) {
+    if (!step.no_logits) ++rows.logits;
+    if (step.hidden) rows.hidden += step.tokens.size();
+  }
+  return rows;
+}
+
+std::optional<error> check(const kernels::step_logits& given, const wanted_rows& wanted,
+                           const kernels::engine_description& engine) {
+  if (given.rows == wanted.logits && given.values.size() == given.rows * engine.vocabulary_size &&
+      given.hidden.size() == wanted.hidden * engine.embedding_size)
+    return std::nullopt;
+  return error{error_code::internal,
+               "the engine returned " + std::to_string(given.rows) + " rows of logits and " +
+                   std::to_string(given.hidden.size()) + " hidden values where " +
+                   std::to_string(wanted.logits) + " and " + std::to_string(wanted.hidden) +
+                   " rows were asked for",
+               {}};
+}
+
+}  // namespace
+
+inference_core::effects inference_core::absorb(const batch& done,
+                                               const result<kernels::step_logits>& logits,
+                                               time_point_us now) {
+  effects out;
+  clock_ = std::max(clock_, now);
+  slot& at = slots_.at(done.digest);
+  const kernels::engine_description& engine = at.facts->description;
+  std::optional<error> wrong;
+  if (!logits)
+    wrong = logits.failure();
+  else
+    wrong = check(*logits, rows_of(done.steps), engine);
+  if (wrong) {
+    for (sequence* s : done.sequences) fail(*s, *wrong, out);
+    return out;
+  }
+  std::size_t row = 0, hidden = 0;
+  for (std::size_t i = 0; i < done.steps.size(); ++i) {
+    sequence& s = *done.sequences[i];
+    const kernels::sequence_step& step = done.steps[i];
+    s.computed += static_cast<std::uint32_t>(step.tokens.size());
+    publish_blocks(s, at.pool);
+    if (step.hidden) {
+      const std::size_t values = step.tokens.size() * engine.embedding_size;
+      absorb_hidden(s, step, logits->hidden.subspan(hidden, values), now, out);
+      hidden += values;
+    } else if (!step.no_logits) {
+      const std::size_t width = engine.vocabulary_size;
+      absorb_row(s, logits->values.subspan(row++ * width, width), now, out);
+    }
+  }
+  return out;
+}
+
+void inference_core::absorb_row(sequence& s, std::span<const float> logits, time_point_us now,
+                                effects& out) {
+  const auto drawn = kernels::sample(logits, s.sampling, s.prompt(), s.answer(), s.answer_size());
+  if (!drawn) return fail(s, drawn.failure(), out);
+  ++counters_.tokens_sampled;
+  shares_.charge(s.tenant, 1);
+  if (!s.sampled_once) s.first_token = now;
+  s.sampled_once = true;
+  const sequence::outcome next = s.accept(drawn->id);
+  s.extend_names();
+  if (next.sends) {
+    out.posts.push_back(sequence_tokens(s, next.text, *drawn, logits));
+    --s.credit;
+    s.no_credit_since = now;
+  }
+  if (next.finished) finish(s, next, now, out);
+}
+
+// The sum goes on in rising position, one double addition for each row: the chunks that the prompt
+// was cut into leave no trace in it. Rows that are computed again are in it already.
+void inference_core::absorb_hidden(sequence& s, const kernels::sequence_step& step,
+                                   std::span<const float> rows, time_point_us now, effects& out) {
+  const std::size_t width = rows.size() / step.tokens.size();
+  s.pooled.resize(width, 0.0);
+  for (std::size_t i = 0; i < step.tokens.size(); ++i) {
+    if (step.position + i < s.pooled_tokens) continue;
+    for (std::size_t d = 0; d < width; ++d) s.pooled[d] += static_cast<double>(rows[i * width + d]);
+    ++s.pooled_tokens;
+  }
+  if (s.tokens_left() > 0) return;
+  if (!s.sampled_once) s.first_token = now;
+  s.sampled_once = true;
+  finish(s, s.end(proto::LENGTH), now, out);
+}
+
+}  // namespace troupe

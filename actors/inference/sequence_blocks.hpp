@@ -1,0 +1,29 @@
+// A sequence's KV blocks in a pool that shares equal prefixes. Pure.
+//
+// Only full blocks are shared, and a sequence's last token is always computed, since its logits are
+// wanted; so a shared block is never written again.
+#pragma once
+
+#include <cstdint>
+
+#include "actors/inference/sequence.hpp"
+#include "kernels/kv/block_pool.hpp"
+
+namespace troupe {
+
+// The leading blocks of `s` that the pool has, beyond those it holds.
+std::vector<kernels::block_id> find_known_blocks(const sequence& s,
+                                                 const kernels::block_pool& pool);
+
+// Goes on over the blocks that the pool has: they count as computed. A block that `s` had taken for
+// itself is given back. Returns how many of the tokens are of the prompt and new to the sequence.
+std::uint32_t take_known_blocks(sequence& s, kernels::block_pool& pool);
+
+// Names the blocks that have been computed to their end; where another sequence was faster, its
+// block is used.
+void publish_blocks(sequence& s, kernels::block_pool& pool);
+
+// Gives all blocks back; what they held has to be computed again, or found.
+void release_blocks(sequence& s, kernels::block_pool& pool);
+
+}  // namespace troupe

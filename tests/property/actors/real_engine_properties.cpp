@@ -1,0 +1,80 @@
+// The inference core over the real engine and a small random model: sharing, preemption and chunks
+// must leave every bit of an answer as it was.
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include "tests/property/actors/random_jobs.hpp"
+#include "tests/unit/kernels/engine_random_model.hpp"
+
+using namespace troupe;
+using namespace troupe::fakes;
+
+namespace {
+
+const kernels::testing::random_model& small_model() {
+  static const kernels::testing::random_model made{{.vocabulary = letters::size, .context = 96}};
+  return made;
+}
+
+struct real_bench : bench {
+  real_bench(const inference_settings& settings, std::uint64_t kv_blocks) : bench(settings) {
+    const std::uint64_t block = kernels::cpu_memory_need(*small_model().get()).kv_block_bytes;
+    auto made = kernels::make_cpu_engine(
+        small_model().get(),
+        {.threads = 1, .kv_bytes = kv_blocks * block, .batch_tokens_max = 512});
+    REQUIRE(made.ok());
+    real = std::move(*made);
+    take(core.step(load_engine_message("model"), now));
+    take(core.engine_made(
+        "model", engine_facts{real->description(), std::make_shared<letters>(), {}, 1}, now));
+  }
+  void finish() {
+    for (int guard = 0; guard < 5000 && core.has_work(); ++guard) step_once();
+    RC_ASSERT(!core.has_work());
+  }
+  void step_once() {
+    now += time_point_us{1000};
+    const auto batch = core.plan(now);
+    if (!batch) return;
+    const auto logits = real->step(batch->steps);
+    RC_ASSERT(logits.ok());
+    take(core.absorb(*batch, logits, now));
+  }
+  std::unique_ptr<kernels::engine> real;
+};
+
+heard alone_for_real(job_wish job) {
+  inference_settings settings;
+  settings.batch_tokens_max = 5;
+  real_bench b{settings, 6};
+  job.credit = 1000;
+  b.say(start_message(job));
+  b.finish();
+  return b.of(job);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "real engine: found prefixes, preemption, batches and chunks change no bit of an answer") {
+  std::uint64_t preempted = 0, found = 0;
+  CHECK(rc::check("real interleaving", [&] {
+    real_bench b{random_settings(), pick<std::uint64_t>(6, 12)};
+    std::vector<job_wish> jobs;
+    for (int i = pick(2, 6); i > 0; --i) {
+      job_wish job = random_job(i);
+      job.credit = 1000;
+      b.say(start_message(job));
+      jobs.push_back(job);
+      for (int turns = pick(0, 8); turns > 0; --turns) b.step_once();
+    }
+    b.finish();
+    for (const job_wish& job : jobs) check_same(b.of(job), alone_for_real(job));
+    const auto [available, all] = b.core.blocks_of("model");
+    RC_ASSERT(available == all);
+    preempted += b.core.count().preemptions;
+    found += b.core.count().prefix_tokens_hit;
+  }));
+  CHECK(preempted > 0);
+  CHECK(found > 0);
+}
