@@ -61,6 +61,8 @@ std::variant<job_wish, api_error> read_job_wish(std::string_view body,
   if (auto* fault = std::get_if<api_error>(&work)) return *fault;
   asked_work& asked = std::get<asked_work>(work);
   if (asked.jobs.size() != 1) return wrong_field("n", "a job has one prompt and one answer");
+  if (asked.plan.log_probabilities)
+    return wrong_field("logprobs", "is not supported for a long job; leave it out");
   *out.job.mutable_job() = asked.jobs[0].job();
   out.job.set_tenant(asked.user);
   return out;
@@ -172,6 +174,8 @@ void job_book::take(const proto::Envelope& message) {
     job.tokens += static_cast<std::uint32_t>(tokens.ids_size());
     job.attempt = tokens.attempt();
     job.frames.push_back(tokens);
+    job.frames.back().clear_log_probabilities();  // a job's stream does not tell them
+    job.frames.back().clear_alternatives();
   } else if (message.has_job_finished()) {
     job.finished = message.job_finished();
     if (job.finished->reason() == proto::FAILED) job.failure = api_error_of(job.finished->error());

@@ -71,7 +71,7 @@ void read_shared(json_fields& from, const request_limits& limits, asked_work& wo
 
 // "tiny:latest" is how Ollama's tools call a model without a tag.
 std::string without_latest(std::string model) {
-  if (model.ends_with(":latest")) model.resize(model.size() - 7);
+  if (model.size() > 7 && model.ends_with(":latest")) model.resize(model.size() - 7);
   return model;
 }
 

@@ -214,6 +214,8 @@ TEST_CASE("Ollama's bodies stream unless told not to and keep their parameters i
       limits));
   CHECK(chat.plan.streams);
   CHECK(chat.plan.model == "tiny");
+  CHECK(fine(read_ollama_generate(R"({"model":":latest","prompt":"p"})", limits)).plan.model ==
+        ":latest");
   CHECK(chat.jobs[0].job().tokens_max() == 9);
   CHECK(chat.jobs[0].job().sampling().seed() == 4);
   CHECK(chat.jobs[0].job().sampling().constraint().json_object());
@@ -252,4 +254,5 @@ TEST_CASE("a long job's body has an id and a priority beside") {
   CHECK(param(R"({"priority":"high","model":"t","prompt":"p"})") == "priority");
   CHECK(param(R"({"model":"t","prompt":"p","stream":true})") == "stream");
   CHECK(param(R"({"model":"t","prompt":"p","n":2})") == "n");
+  CHECK(param(R"({"model":"t","prompt":"p","logprobs":0})") == "logprobs");
 }
