@@ -12,7 +12,10 @@ import sums
 import world
 
 START, END, USER, ASSISTANT, SYSTEM = CONTROL = ("<|start|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
-KINDS = {"story": 14, "sum": 28, "comparison": 14, "world": 24, "reading": 26, "troupe": 12, "small_talk": 3, "sheet": 4}  # documents drawn
+KINDS = {"story": 12, "sum": 20, "comparison": 20, "world": 34, "reading": 26, "troupe": 18, "repeat": 14, "small_talk": 3,
+         "sheet": 4}  # documents drawn
+OPENERS = ["Please tell me:", "A question:", "I want to know:", "Now tell me this:", "Dear model:", "Next:"]  # training alone
+OPENED = ("sum", "comparison", "world", "troupe")
 SYSTEM_TEXTS = ["You are a helpful assistant.", "You are a small model.", "Answer in one sentence.", "Be kind and brief."]
 STORY_WISHES = ["Tell me a story.", "Please tell me a short story.", "Write a story.", "Can you tell me a story?"]  # training alone
 TURNS_MAX = 4
@@ -28,13 +31,17 @@ class Writer:
         self.listed = {"world": world.questions(held_out), "troupe": about_troupe.questions(held_out),
                        "small_talk": about_troupe.small_talk()}
         self.drawn = {"story": stories.write_story, "sum": sums.write_sum, "comparison": sums.write_comparison,
-                      "reading": reading.write_reading}
+                      "reading": reading.write_reading, "repeat": reading.write_repeat}
         self.kinds = [kind for kind in KINDS if kind != "sheet" and not (held_out and kind == "small_talk")]
 
     def pair(self, kind):
         if kind in self.listed:
-            return self.rng.choice(self.listed[kind])
-        return self.drawn[kind](self.rng, self.held_out)
+            pair = self.rng.choice(self.listed[kind])
+        else:
+            pair = self.drawn[kind](self.rng, self.held_out)
+        if kind in OPENED and not self.held_out and self.rng.random() < 0.4:
+            pair = f"{self.rng.choice(OPENERS)} {pair[0]}", pair[1]
+        return pair
 
     def kind(self):
         return self.rng.choices(self.kinds, [KINDS[kind] for kind in self.kinds])[0]

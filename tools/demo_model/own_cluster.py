@@ -33,7 +33,7 @@ def is_ready(troupe, at):
 
 
 @contextlib.contextmanager
-def running(programs, root, file):
+def running(programs, file):
     """HOST:PORT of a node. The daemons are ended with the block; what they wrote is deleted."""
     with tempfile.TemporaryDirectory(prefix="troupe-evaluate.") as folder:
         models = pathlib.Path(folder, "models")
@@ -42,12 +42,14 @@ def running(programs, root, file):
         addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
         daemons = []
         try:
-            for name, address, peer in (("mainpc", *addresses), ("pc2", *reversed(addresses))):
-                settings = {"TROUPE_LINK_LISTEN": address, "TROUPE_MEMBERSHIP_PEERS": peer, "TROUPE_CACHE_REDIS": "",
+            for name, address, peer in (("first", *addresses), ("second", *reversed(addresses))):
+                config = pathlib.Path(folder, f"{name}.yaml")
+                config.write_text(f"node:\n  name: {name}\n")
+                settings = {"TROUPE_LINK_LISTEN": address, "TROUPE_MEMBERSHIP_PEERS": peer,
                             "TROUPE_NODE_STATE_DIR": f"{folder}/{name}", "TROUPE_MODELS_DIRECTORIES": str(models),
                             "TROUPE_MODELS_PRELOAD": file.stem, "TROUPE_INFERENCE_KV_BYTES": "64MiB"}
                 with open(f"{folder}/{name}.log", "w", encoding="utf-8") as log:
-                    daemons.append(subprocess.Popen([programs / "trouped", "--config", root / f"config/profiles/{name}.yaml"],
+                    daemons.append(subprocess.Popen([programs / "trouped", "--config", config],
                                                     env=os.environ | settings, stdout=log, stderr=log, start_new_session=True))
             until = time.monotonic() + READY_SECONDS_MAX
             while not all(is_ready(programs / "troupe", address) for address in addresses):

@@ -153,6 +153,12 @@ class Arithmetic(unittest.TestCase):
 
 
 class Knowledge(unittest.TestCase):
+    def test_what_is_to_be_repeated_is_repeated(self):
+        rng = random.Random(6)
+        for _ in range(50):
+            question, answer = reading.write_repeat(rng, True)
+            self.assertEqual(question.removeprefix("Repeat: "), answer.removeprefix("You said: "))
+
     def test_each_fact_of_the_world_stands_in_training(self):
         told = world.questions(False)
         for (kind, town), value in world.facts().items():

@@ -67,9 +67,8 @@ def run_troupe(*words):
     return json.loads(done.stdout)
 
 
-def answer(prompt, special=False, tokens=220):
-    return run_troupe("generate", "--model", MODEL, "--prompt", prompt, "--max-tokens", tokens, "--threads", 1, "--json",
-                      *(["--parse-special"] if special else []))
+def answer(prompt, *more):
+    return run_troupe("generate", "--model", MODEL, "--prompt", prompt, "--max-tokens", 220, "--threads", 1, "--json", *more)
 
 
 class Writer(unittest.TestCase):
@@ -104,25 +103,29 @@ class Shipped(unittest.TestCase):
         self.assertEqual(ours.decode(seen["ids"]), text)
 
     def test_it_tells_a_story_that_its_grammar_accepts(self):
-        text = "Once upon a time" + answer("Once upon a time")["text"]
-        good, all_of_them = stories.count_parsing(text)
-        self.assertGreaterEqual(all_of_them, 6, text)
-        self.assertEqual(good, all_of_them, text)
+        good = total = 0
+        for seed in range(1, 5):
+            text = "Once upon a time" + answer("Once upon a time", "--temperature", 0.8, "--seed", seed)["text"]
+            parsed, sentences = stories.count_parsing(text)
+            self.assertGreaterEqual(sentences, 6, text)
+            good, total = good + parsed, total + sentences
+        self.assertGreaterEqual(good, 0.9 * total)
 
     def test_it_answers_in_both_forms_and_ends_by_itself(self):
-        asked = documents.questions_held_out({"sum": 8, "troupe": 4, "world": 4}, 12)
-        right = []
+        asked = documents.questions_held_out({"sum": 8, "troupe": 8, "world": 8}, 12)
+        right = {kind: 0 for kind in asked}
         for kind, pairs in asked.items():
             for index, (question, expected) in enumerate(pairs):
                 chat = index % 2 == 0
                 prompt = f"<|user|>{question}<|end|><|assistant|>" if chat else f"Question: {question}\nAnswer:"
-                found = answer(prompt, special=chat)
+                found = answer(prompt, *(["--parse-special"] if chat else []))
                 self.assertEqual(found["end"], "end_token", (question, found["text"]))
                 if kind == "sum":
-                    right.append(sums.last_number(found["text"]) == sums.last_number(expected))
+                    right[kind] += sums.last_number(found["text"]) == sums.last_number(expected)
                 else:
-                    right.append(found["text"].strip() == expected)
-        self.assertGreaterEqual(sum(right), len(right) - 2)
+                    right[kind] += found["text"].strip() == expected
+        self.assertGreaterEqual(right["sum"], 7)
+        self.assertGreaterEqual(right["troupe"] + right["world"], 11)
 
     def test_its_chat_template_writes_what_it_was_trained_on(self):
         template = read_keys(MODEL.read_bytes())["tokenizer.chat_template"]
