@@ -11,15 +11,24 @@ from http_node import Node, Programs, alone, tiny_model
 CLIENTS = ["openai@6.49.0", "ollama@0.6.4"]
 
 
+def fetch(folder):
+    """None, or why the clients are not there: a registry that is away is no fault of ours."""
+    try:
+        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
+                               "--fetch-timeout=20000", *CLIENTS], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        return "in 120 s"
+    return None if done.returncode == 0 else done.stderr[-300:]
+
+
 def main():
     Programs.trouped, Programs.troupe = sys.argv[1:3]
     if not shutil.which("npm") or not shutil.which("node"):
         return print("skipped: npm or node is missing")
     with tempfile.TemporaryDirectory() as folder:
-        fetched = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *CLIENTS], cwd=folder,
-                                 capture_output=True, text=True, timeout=200, check=False)
-        if fetched.returncode != 0:
-            return print("skipped: npm could not fetch", *CLIENTS, fetched.stderr[-300:])
+        why = fetch(folder)
+        if why is not None:
+            return print("skipped: npm could not fetch", *CLIENTS, why)
         script = pathlib.Path(__file__).with_name("npm_clients.mjs")
         shutil.copy(script, folder)
         model = tiny_model(folder)
