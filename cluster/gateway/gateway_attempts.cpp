@@ -100,6 +100,8 @@ void gateway_core::dispatch(job_record& job, step& s) {
   wish.numerics_class = job.first_class;
   wish.avoid = &job.avoid;
   wish.own_jobs = [this](const std::string& node) { return sequences_at(node); };
+  if (!job.asked.job().embed())  // an embedding computes every token
+    wish.prompt_ids = {job.prompt_ids.data(), static_cast<std::size_t>(job.prompt_ids.size())};
   const std::optional<worker_choice> choice = choose_worker(*view_, wish);
   if (!choice) {
     job.phase = job_phase::waiting_for_node;

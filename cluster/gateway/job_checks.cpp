@@ -150,19 +150,6 @@ status check_prompt(const proto::JobSpecification& job, const job_bounds& bounds
   return {};
 }
 
-// What the messages can say and this gateway does not carry yet: refused, never ignored.
-status check_carried(const proto::JobSpecification& job) {
-  const auto missing = [](const char* what, const char* instead) -> status {
-    return error{error_code::unsupported, std::string(what) + " is not served yet", instead};
-  };
-  if (job.has_chat()) return missing("a chat prompt", "give the prompt as text");
-  if (job.sampling().has_constraint()) return missing("a constraint on the answer", "leave it out");
-  if (job.sampling().logit_bias_size() > 0) return missing("logit_bias", "leave it out");
-  if (job.alternatives() > 0) return missing("alternatives", "ask for 0 of them");
-  if (job.embed()) return missing("embed", "ask for tokens");
-  return {};
-}
-
 }  // namespace
 
 status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds) {
@@ -173,7 +160,6 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
   if (job.model().empty()) return invalid("the job names no model", "give a name or a digest");
   if (job.model().size() > 256 || utf8_fault(job.model()))
     return invalid("the model's name is not a name", "UTF-8 of at most 256 bytes is");
-  if (status carried = check_carried(job); !carried) return carried;
   if (status prompt = check_prompt(job, bounds); !prompt) return prompt;
   if ((job.tokens_max() == 0 && !job.embed()) || job.tokens_max() > bounds.tokens_max)
     return invalid("tokens_max is " + std::to_string(job.tokens_max()),

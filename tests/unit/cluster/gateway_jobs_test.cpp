@@ -323,28 +323,6 @@ TEST_CASE("wrong submissions are refused with what is allowed") {
   refused(with_sampling([](P& p) { p.set_frequency_penalty(11); }), invalid, "-10 to 10");
 }
 
-TEST_CASE("what is not carried yet is refused by name, not ignored") {
-  gateway_stage stage;
-  const auto refused = [&](const std::string& says, auto change) {
-    proto::SubmitJob job = job_with('j');
-    change(*job.mutable_job());
-    stage.submit(job);
-    const auto error = stage.next(E::kError);
-    REQUIRE(error);
-    CHECK(error->error().code() == proto::Error::UNSUPPORTED);
-    CHECK_MESSAGE(error->error().message().find(says) != std::string::npos,
-                  error->error().message());
-    CHECK(stage.core.known_jobs() == 0);
-  };
-  using J = proto::JobSpecification;
-  refused("chat", [](J& job) { job.mutable_chat()->set_messages_json("[]"); });
-  refused("constraint",
-          [](J& job) { job.mutable_sampling()->mutable_constraint()->set_json_object(true); });
-  refused("logit_bias", [](J& job) { job.mutable_sampling()->add_logit_bias()->set_id(1); });
-  refused("alternatives", [](J& job) { job.set_alternatives(1); });
-  refused("embed", [](J& job) { job.set_embed(true); });
-}
-
 TEST_CASE("a prompt that the model cannot take is refused before the job is accepted") {
   gateway_stage stage;
   const auto prepared_with = [&](int tokens, std::uint32_t context) {
