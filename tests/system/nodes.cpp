@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "kernels/gguf/gguf.hpp"
 #include "kernels/model_file/model_file.hpp"
 
 namespace system_test {
@@ -21,10 +22,29 @@ const std::filesystem::path& tiny_model() {
   return path;
 }
 
+// The tiny model with another chat template, or with none.
+void write_chat_model(const std::filesystem::path& path, const std::string& chat_template) {
+  const auto file = troupe::kernels::gguf_file::open(tiny_model());
+  if (!file) throw std::runtime_error(file.failure().text());
+  troupe::kernels::gguf_writer writer(path);
+  for (const auto& [key, value] : (*file)->metadata())
+    if (key != "tokenizer.chat_template") writer.set_raw(key, value, *(*file)->metadata_type(key));
+  if (!chat_template.empty()) writer.set("tokenizer.chat_template", chat_template);
+  for (const auto& tensor : (*file)->tensors())
+    writer.add_tensor(std::string(tensor.name), tensor.type, tensor.shape);
+  for (const auto& tensor : (*file)->tensors())
+    if (const auto done = writer.write_tensor(tensor.bytes); !done)
+      throw std::runtime_error(done.failure().text());
+  if (const auto done = writer.finish(); !done) throw std::runtime_error(done.failure().text());
+}
+
 node::node(const node_wish& wish) {
   const std::filesystem::path models = folder_.path() / "models";
   std::filesystem::create_directories(models);
-  if (wish.has_model) std::filesystem::create_symlink(tiny_model(), models / "tiny.gguf");
+  if (wish.chat_template)
+    write_chat_model(models / "tiny.gguf", *wish.chat_template);
+  else if (wish.has_model)
+    std::filesystem::create_symlink(tiny_model(), models / "tiny.gguf");
   std::string yaml = "node:\n  name: " + wish.name + "\n  state_dir: state\n  stop_wait: 2s\n" +
                      "link:\n  listen: " + wish.listen + "\nmodels:\n  directories: [models]\n" +
                      (wish.preloads ? "  preload: [tiny]\n" : "") +
@@ -32,7 +52,8 @@ node::node(const node_wish& wish) {
   for (const std::string& peer : wish.peers) yaml += (yaml.back() == '[' ? "" : ", ") + peer;
   yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  enabled: ";
   yaml += wish.computes ? "true\n" : "false\n";
-  if (!wish.redis.empty()) yaml += "cache:\n  redis: " + wish.redis + "\n  redis_retry: 100ms\n  redis_deadline: 900ms\n";
+  if (!wish.redis.empty())
+    yaml += "cache:\n  redis: " + wish.redis + "\n  redis_retry: 100ms\n  redis_deadline: 900ms\n";
   write_file(folder_.path() / "node.yaml", yaml);
   process_.emplace(
       std::vector<std::string>{TROUPED, "--config", (folder_.path() / "node.yaml").string()},

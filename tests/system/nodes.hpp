@@ -25,6 +25,7 @@ struct node_wish {
   bool computes = true;
   bool preloads = false;  // the model is loaded (and fetched) at the start
   std::string listen = "tcp://127.0.0.1:0";
+  std::optional<std::string> chat_template = {};  // of the model, instead of its own; "": none
 };
 
 class node {

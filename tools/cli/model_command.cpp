@@ -2,6 +2,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "kernels/chat_template/chat_template.hpp"
 #include "kernels/model_file/model_file.hpp"
 #include "kernels/tokenizer/tokenizer.hpp"
 #include "tools/cli/command.hpp"
@@ -42,6 +43,17 @@ json json_of(const kernels::model_description& model) {
           {"tensors", tensors}};
 }
 
+// "chat template: 812 bytes, can be run"
+std::string chat_line(const kernels::gguf_file& file) {
+  const std::string begin = "chat template: ";
+  const auto source = file.text("tokenizer.chat_template");
+  if (!source) return begin + source.failure().text();
+  if (!*source) return begin + "none; prompts are given as text";
+  const auto parsed = kernels::chat_template::parse(**source);
+  return begin + std::to_string((*source)->size()) + " bytes, " +
+         (parsed ? std::string("can be run") : "cannot be run: " + parsed.failure().text());
+}
+
 int inspect(const std::string& path, bool as_json) {
   const auto file = kernels::gguf_file::open(path);
   if (!file) return complain(file.failure());
@@ -53,6 +65,7 @@ int inspect(const std::string& path, bool as_json) {
     std::cout << json_of(model).dump(2, ' ', false, json::error_handler_t::replace) << "\n";
   else
     for (const std::string& line : model.lines()) std::cout << line << "\n";
+  if (!as_json) std::cout << chat_line(**file) << "\n";
   return exit_fine;
 }
 
