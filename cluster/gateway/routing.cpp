@@ -116,10 +116,30 @@ result<std::optional<std::string>> resolve_model(const cluster_view& view,
                "name the digest instead"};
 }
 
+std::uint64_t start_cost(std::uint64_t prompt_tokens, std::uint64_t held_tokens,
+                         std::uint64_t sequences, std::uint32_t sequences_max) {
+  return prompt_tokens - std::min(held_tokens, prompt_tokens) +
+         sequences * full_node_tokens / std::max<std::uint64_t>(sequences_max, 1);
+}
+
+std::uint64_t held_tokens(const member& node, std::span<const prefix_name> names) {
+  for (std::size_t blocks = names.size(); blocks > 0; --blocks)
+    if (std::binary_search(node.prefixes.begin(), node.prefixes.end(), names[blocks - 1]))
+      return blocks * kernels::kv_block_tokens;
+  return 0;
+}
+
 std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish) {
   using rank = std::tuple<bool, bool, int, std::uint64_t, bool, std::string>;
   std::optional<rank> best;
   std::optional<worker_choice> choice;
+  std::map<std::string, std::vector<prefix_name>> names;  // of the prompt's blocks, by class
+  const auto held_at = [&](const member& m, const std::string& numerics) -> std::uint64_t {
+    if (wish.prompt_ids.empty() || m.prefixes.empty()) return 0;
+    const auto [at, fresh] = names.try_emplace(numerics);
+    if (fresh) extend_prefix_names(at->second, prefix_root(wish.digest, numerics), wish.prompt_ids);
+    return held_tokens(m, at->second);
+  };
   std::vector<std::string> holders;
   for (const member& m : view.members)
     if (const auto* model = find_model(m, wish.digest);
@@ -136,8 +156,10 @@ std::optional<worker_choice> choose_worker(const cluster_view& view, const worke
     const std::string numerics = model ? model->numerics_class() : std::string();
     const bool other_class =
         !wish.numerics_class.empty() && !numerics.empty() && numerics != wish.numerics_class;
-    rank r{wish.avoid && wish.avoid->contains(m.name), other_class, *state,
-           sequences * 1000 / m.load.sequences_max,    !m.self,     m.name};
+    const std::uint64_t cost =
+        start_cost(wish.prompt_ids.size(), *state == 0 ? held_at(m, numerics) : 0, sequences,
+                   m.load.sequences_max);
+    rank r{wish.avoid && wish.avoid->contains(m.name), other_class, *state, cost, !m.self, m.name};
     if (best && !(r < *best)) continue;
     best = std::move(r);
     choice = worker_choice{m.name, m.incarnation, *state == 0, numerics, {}};

@@ -6,10 +6,12 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "actors/prefix_name.hpp"
 #include "cluster/membership/membership_core.hpp"
 #include "config/outcome.hpp"
 
@@ -27,7 +29,8 @@ struct worker_wish {
   std::string numerics_class;                    // preferred, where known; empty: any
   const std::set<std::string>* avoid = nullptr;  // nodes that failed at this job: last resort
   std::function<std::uint32_t(const std::string&)>
-      own_jobs;  // sequences that this gateway runs there
+      own_jobs;                                   // sequences that this gateway runs there
+  std::span<const std::int32_t> prompt_ids = {};  // empty: what nodes hold of it does not matter
 };
 
 struct worker_choice {
@@ -38,9 +41,20 @@ struct worker_choice {
   std::vector<std::string> holders;  // nodes that have the file, for fetching it
 };
 
+// What a job costs at a node, in tokens that are computed before it can answer: its prompt without
+// the part that is held there, and for the sequences already there what a full node is worth
+// (full_node_tokens), by the share of its places that they take.
+inline constexpr std::uint64_t full_node_tokens = 1024;
+std::uint64_t start_cost(std::uint64_t prompt_tokens, std::uint64_t held_tokens,
+                         std::uint64_t sequences, std::uint32_t sequences_max);
+
+// Tokens of the prompt whose KV the node holds: up to the last of its blocks that is among the
+// node's. `names`: of the prompt's full blocks.
+std::uint64_t held_tokens(const member& node, std::span<const prefix_name> names);
+
 // Best first: not avoided, same numerics class, READY, the file at the own node, the file
-// elsewhere, no file but able to fetch it; then the least loaded, the own node, the name. nullopt:
-// nobody can.
+// elsewhere, no file but able to fetch it; then the lowest start_cost, the own node, the name.
+// nullopt: nobody can.
 std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish);
 
 }  // namespace troupe::cluster

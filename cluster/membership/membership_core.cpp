@@ -13,6 +13,14 @@ bool same_models(const std::vector<proto::ModelDescription>& a,
   });
 }
 
+// At most prefixes_max, sorted.
+std::vector<std::uint64_t> kept_prefixes(std::vector<std::uint64_t> names) {
+  constexpr std::size_t prefixes_max = 1024;
+  if (names.size() > prefixes_max) names.resize(prefixes_max);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 }  // namespace
 
 const member* cluster_view::find(std::string_view name) const {
@@ -53,6 +61,7 @@ membership_effects membership_core::link_up(const std::string& node, std::uint64
     m.draining = false;
     m.load = {};
     m.models.clear();
+    m.prefixes.clear();
     peer.sequence_seen = 0;
     peer.beaten = false;
     out.came_up.push_back(node);
@@ -104,11 +113,15 @@ bool membership_core::take_heartbeat(member& from, peer_state& peer, const proto
   node_load load{beat.sequences_running(), beat.sequences_waiting(), beat.sequences_max(),
                  beat.decode_tokens_per_second()};
   std::vector<proto::ModelDescription> models(beat.models().begin(), beat.models().end());
-  if (load == from.load && beat.draining() == from.draining && same_models(models, from.models))
+  std::vector<std::uint64_t> prefixes =
+      kept_prefixes({beat.prefixes().begin(), beat.prefixes().end()});
+  if (load == from.load && prefixes == from.prefixes && beat.draining() == from.draining &&
+      same_models(models, from.models))
     return false;
   from.load = load;
   from.draining = beat.draining();
   from.models = std::move(models);
+  from.prefixes = std::move(prefixes);
   return true;
 }
 
@@ -125,6 +138,15 @@ membership_effects membership_core::own_load(node_load load) {
   membership_effects out;
   if (load == own().load) return out;
   own().load = load;
+  publish(out);
+  return out;
+}
+
+membership_effects membership_core::own_prefixes(std::vector<std::uint64_t> prefixes) {
+  membership_effects out;
+  prefixes = kept_prefixes(std::move(prefixes));
+  if (prefixes == own().prefixes) return out;
+  own().prefixes = std::move(prefixes);
   publish(out);
   return out;
 }
@@ -167,6 +189,7 @@ void membership_core::beat_at_once(membership_effects& out) {
 void membership_core::mark_lost(member& node, std::string reason, membership_effects& out) {
   node.up = false;
   node.load = {};
+  node.prefixes.clear();
   out.lost.push_back(node.name);
   out.lost_reasons.push_back(std::move(reason));
 }
@@ -188,6 +211,7 @@ envelope_ptr membership_core::heartbeat_to(const std::string& node, peer_state& 
   beat.set_decode_tokens_per_second(me.load.decode_tokens_per_second);
   beat.set_draining(me.draining);
   for (const auto& model : me.models) *beat.add_models() = model;
+  beat.mutable_prefixes()->Add(me.prefixes.begin(), me.prefixes.end());
   return message;
 }
 

@@ -40,6 +40,7 @@ struct member {
   bool draining = false;  // takes no new work
   node_load load;
   std::vector<proto::ModelDescription> models;
+  std::vector<std::uint64_t> prefixes;  // sorted names of KV blocks there (actors/prefix_name.hpp)
 };
 
 // An immutable picture of the cluster, ordered by name; the own node is in it.
@@ -77,9 +78,10 @@ class membership_core {
   // Any envelope from that node, heartbeats included.
   membership_effects heard(const std::string& node, const proto::Envelope& message,
                            time_point_us now);
-  // What this node itself has. New models and draining go out at once, the load with the next beat.
+  // What this node itself has. New models and draining go out at once, the rest with the next beat.
   membership_effects own_models(std::vector<proto::ModelDescription> models);
   membership_effects own_load(node_load load);
+  membership_effects own_prefixes(std::vector<std::uint64_t> prefixes);
   membership_effects own_draining(bool draining);
   membership_effects tick(time_point_us now);
 

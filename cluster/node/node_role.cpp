@@ -56,6 +56,7 @@ class node_role : public role {
   }
 
   void tick(time_point_us now) override {
+    if (outside_.load) carry_out(core_.own_prefixes(outside_.load->prefixes()));
     if (outside_.load)
       carry_out(core_.own_load({outside_.load->running, outside_.load->waiting,
                                 settings_.sequences_max, outside_.load->decode_tokens_per_second}));

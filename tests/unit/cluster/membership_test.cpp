@@ -111,6 +111,23 @@ TEST_CASE("what the own node has goes out with its heartbeats") {
   CHECK(sent.draining());
 }
 
+TEST_CASE("names of KV blocks travel with the beats, sorted and bounded, and go with the node") {
+  membership_core core = core_of();
+  CHECK(core.own_prefixes({9, 3, 7}).view_changed);
+  CHECK(!core.own_prefixes({7, 9, 3}).view_changed);
+  const auto effects = core.link_up("away", 1, "tcp://x", at(0));
+  CHECK(effects.messages[0]->heartbeat().prefixes_size() == 3);
+  CHECK(core.own_prefixes({1}).messages.empty());
+  proto::Envelope told = beat(1, 2, "tiny");
+  for (int i = 5000; i > 0; --i) told.mutable_heartbeat()->add_prefixes(i);
+  CHECK(core.heard("away", told, at(10)).view_changed);
+  const std::vector<std::uint64_t>& held = core.view()->find("away")->prefixes;
+  CHECK(held.size() == 1024);
+  CHECK(std::is_sorted(held.begin(), held.end()));
+  core.link_down("away", 1, "gone", at(20));
+  CHECK(core.view()->find("away")->prefixes.empty());
+}
+
 TEST_CASE("new models and draining are told at once, to peers that are linked") {
   membership_core core = core_of();
   core.link_up("away", 1, "tcp://x", at(0));

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "gateway_stage.hpp"
 
 using namespace troupe;
@@ -120,6 +122,50 @@ TEST_CASE(
   CHECK(chosen(view_of({away, home})) == "home");
   home.up = false;
   CHECK(chosen(view_of({away, home})).empty());
+}
+
+TEST_CASE("the node that holds more of the prompt wins, unless its queue costs more") {
+  std::vector<std::int32_t> prompt(16 * 40 + 5, 7);
+  std::vector<prefix_name> names;
+  extend_prefix_names(names, prefix_root(digest_a, "cpu-1"), prompt);
+  REQUIRE(names.size() == 40);
+  member home = node_with("home", proto::READY, true);
+  member away = node_with("away", proto::READY);
+  const auto choose = [&] {
+    worker_wish wish;
+    wish.digest = digest_a;
+    wish.prompt_ids = prompt;
+    return choose_worker(view_of({away, home}), wish)->node;
+  };
+  CHECK(choose() == "home");
+  away.prefixes = {names[39]};  // 640 tokens; each of its 4 places costs 256
+  CHECK(choose() == "away");
+  away.load.sequences_running = 2;
+  CHECK(choose() == "away");
+  away.load.sequences_running = 3;
+  CHECK(choose() == "home");
+  home.load.sequences_waiting = 3;
+  CHECK(choose() == "away");
+  home.prefixes = {names[39]};
+  CHECK(choose() == "home");
+
+  home.load = away.load = {0, 0, 4, 0};
+  home.prefixes.clear();
+  away.prefixes.clear();
+  extend_prefix_names(away.prefixes, prefix_root(digest_a, "another class"), prompt);
+  std::sort(away.prefixes.begin(), away.prefixes.end());
+  CHECK(choose() == "home");
+  away.prefixes = {names[0]};
+  away.models[0].set_state(proto::ON_DISK);  // what it held went with its engine
+  CHECK(choose() == "home");
+}
+
+TEST_CASE("what a job costs somewhere: the prompt without what is held, and the queue's share") {
+  CHECK(start_cost(100, 0, 0, 4) == 100);
+  CHECK(start_cost(100, 96, 0, 4) == 4);
+  CHECK(start_cost(100, 112, 0, 4) == 0);
+  CHECK(start_cost(100, 0, 4, 4) == 100 + full_node_tokens);
+  CHECK(start_cost(0, 0, 8, 4) == 2 * full_node_tokens);
 }
 
 TEST_CASE("a job goes on in its numerics class where a node of it exists") {
