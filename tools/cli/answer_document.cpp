@@ -46,10 +46,13 @@ std::string_view word_of(client::answer_source source) {
   return "computed";
 }
 
+// What is computed may come in one burst where the client was busy: then the worker's time counts.
 double tokens_per_second(const served_answer& answer) {
   const bool computed = answer.report.source == client::answer_source::computed;
-  const auto time =
-      answer.last_token - (computed ? answer.first_token : std::chrono::steady_clock::duration(0));
+  std::chrono::nanoseconds time = answer.last_token;
+  if (computed)
+    time = std::max<std::chrono::nanoseconds>(answer.last_token - answer.first_token,
+                                              std::chrono::microseconds(answer.report.decode_us));
   const std::size_t tokens = answer.tokens.size() - (computed && !answer.tokens.empty() ? 1 : 0);
   const double seconds = std::chrono::duration<double>(time).count();
   return tokens > 0 && seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
