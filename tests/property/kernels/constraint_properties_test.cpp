@@ -109,7 +109,7 @@ TEST_CASE("constraint: documents that satisfy the schema are accepted") {
     RC_LOG() << schema.dump() << std::endl;
     const auto rules = compiled_or_not(schema);
     if (!rules) return;
-    const validator valid(schema);
+    const validator valid(schema), closed(schema, true);
     document_maker maker(random, valid);
     for (int i = 0; i < 20; ++i) {
       const auto document = maker.fit(schema, 12);
@@ -117,6 +117,7 @@ TEST_CASE("constraint: documents that satisfy the schema are accepted") {
       const std::string text = maker.write(*document);
       RC_LOG() << text << std::endl;
       const bool right = valid.satisfies(*document);
+      if (right != closed.satisfies(*document)) continue;  // right, and not among what is written
       tried += right ? 1 : 0;
       RC_ASSERT(takes(*rules, text) == right);
     }

@@ -64,7 +64,9 @@ inline bool has_format(const std::string& t, const std::string& format) {
 
 class validator {
  public:
-  explicit validator(json root) : root_(std::move(root)) {}
+  // closed: members that `properties` does not name are allowed only where additionalProperties
+  // says so. JSON Schema allows them; what is written has none (kernels/constraint/README.md).
+  explicit validator(json root, bool closed = false) : root_(std::move(root)), closed_(closed) {}
 
   bool satisfies(const json& value) const { return satisfies(root_, value); }
   bool satisfies(const json& schema, const json& value) const {
@@ -142,6 +144,9 @@ class validator {
       if (!named && schema.contains("additionalProperties") &&
           !satisfies(schema["additionalProperties"], member))
         return false;
+      if (closed_ && !named && schema.contains("properties") &&
+          !schema.contains("additionalProperties"))
+        return false;
     }
     return true;
   }
@@ -158,6 +163,7 @@ class validator {
   }
 
   json root_;
+  bool closed_;
 };
 
 }  // namespace constraint_reference
