@@ -72,7 +72,18 @@ inference_core::effects inference_core::absorb(const batch& done,
 
 void inference_core::absorb_row(sequence& s, std::span<const float> logits, time_point_us now,
                                 effects& out) {
-  const auto drawn = kernels::sample(logits, s.sampling, s.prompt(), s.answer(), s.answer_size());
+  std::span<const std::uint64_t> allowed;  // empty: every token
+  if (s.constraint() != nullptr) {
+    allowed = slots_.at(s.digest).constraints->allowed_after(*s.constraint());
+    if (allowed.empty())
+      return fail(s,
+                  {error_code::unsupported,
+                   "the model's vocabulary cannot write what the constraint asks for",
+                   "leave the constraint out, or use another model"},
+                  out);
+  }
+  const auto drawn =
+      kernels::sample(logits, s.sampling, s.prompt(), s.answer(), s.answer_size(), allowed);
   if (!drawn) return fail(s, drawn.failure(), out);
   ++counters_.tokens_sampled;
   shares_.charge(s.tenant, 1);

@@ -69,6 +69,7 @@ inference_core::effects inference_core::engine_made(const std::string& digest,
   at.load_requests.clear();
   at.facts = *made;
   at.pool = kernels::block_pool{made->description.kv_blocks};
+  at.constraints = std::make_unique<answer_constraints>(made->words);
   at.root = prefix_root(digest, made->description.numerics_class);
   at.window = batch_window{settings_.batch_wait};
   for (const envelope_ptr& request : requests) out.posts.push_back(engine_loaded(*request, *made));
@@ -126,6 +127,15 @@ void inference_core::start(const proto::Envelope& message, time_point_us now, ef
                                           answer_room(wish, at.facts->description, settings_),
                                           at.facts->words, now);
   sequence& s = *fresh;
+  if (wish.sampling().has_constraint()) {
+    const auto compiled = at.constraints->compiled(wish.sampling().constraint());
+    if (!compiled) {
+      ++counters_.sequences_failed;
+      out.posts.push_back(sequence_failed(message, compiled.failure()));
+      return;
+    }
+    s.constrain(kernels::json_matcher(*compiled));
+  }
   const result<sequence::outcome> replayed = s.replay_forced();
   if (!replayed) {
     ++counters_.sequences_failed;

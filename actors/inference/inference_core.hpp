@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "actors/core.hpp"
+#include "actors/inference/answer_constraints.hpp"
 #include "actors/inference/batch_window.hpp"
 #include "actors/inference/fair_share.hpp"
 #include "actors/inference/inference_settings.hpp"
@@ -105,6 +106,7 @@ class inference_core {
     std::optional<engine_facts> facts;        // absent while loading
     std::vector<envelope_ptr> load_requests;  // that wait for it
     kernels::block_pool pool;
+    std::unique_ptr<answer_constraints> constraints;
     prefix_name root = 0;
     std::list<std::unique_ptr<sequence>> waiting, running;
     batch_window window;

@@ -63,6 +63,11 @@ result<sequence::outcome> sequence::replay_forced() {
                        std::to_string(answer_size()) + " tokens, but " +
                        std::to_string(forced.size()) + " were given",
                    "start the job again without forced_ids"};
+    if (matcher_ && !kernels::json_matcher(*matcher_).accept(words_->piece(id)))
+      return error{
+          error_code::invalid_argument,
+          "forced_ids leave what the constraint allows, at token " + std::to_string(answer_size()),
+          "start the job again without forced_ids"};
     last = take(id);
   }
   last.sends = false;
@@ -82,10 +87,12 @@ sequence::outcome sequence::take(kernels::token_id id) {
   outcome now;
   now.sends = true;
   now.text = stops_.push(text_.push(id));
+  if (matcher_) matcher_->accept(words_->piece(id));
+  const bool whole = matcher_ && matcher_->must_end();
   if (stops_.stopped()) {
     now.finished = proto::STOP_TEXT;
-  } else if (answer_size() >= tokens_max) {
-    outcome tail = end(proto::LENGTH);
+  } else if (whole || answer_size() >= tokens_max) {
+    outcome tail = end(whole ? proto::END_OF_TEXT : proto::LENGTH);
     now.finished = tail.finished;
     now.text_tail = std::move(tail.text_tail);
   }

@@ -3,7 +3,8 @@
 //
 // Everything that it sends (ids, text, log-probabilities, finish reason) is a pure function of the
 // StartSequence message and the model. The end token is not part of the answer: it is neither sent
-// nor counted. The token that completes a stop text is sent; its text is cut before the stop.
+// nor counted. The token that completes a stop text is sent; its text is cut before the stop. An
+// answer that a constraint lets nothing follow has ended.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "actors/inference/stop_text.hpp"
 #include "actors/prefix_name.hpp"
 #include "actors/running_hash.hpp"
+#include "kernels/constraint/json_matcher.hpp"
 #include "kernels/sampler/sampler.hpp"
 #include "kernels/tokenizer/tokenizer.hpp"
 
@@ -37,8 +39,12 @@ class sequence {
            kernels::sampling_parameters sampling, std::uint32_t tokens_max,
            std::shared_ptr<const kernels::tokenizer> words, time_point_us now);
 
+  // Before the replay: what the answer may be.
+  void constrain(kernels::json_matcher to) { matcher_.emplace(std::move(to)); }
+  // Null: anything.
+  const kernels::json_matcher* constraint() const { return matcher_ ? &*matcher_ : nullptr; }
   // Replays the forced tokens through text and stops. finished is set where they already end the
-  // answer; an error where they go on past an end.
+  // answer; an error where they go on past an end, or are not what the constraint allows.
   result<outcome> replay_forced();
   // The next token of the answer, as sampled.
   outcome accept(kernels::token_id id);
@@ -102,6 +108,7 @@ class sequence {
   std::shared_ptr<const kernels::tokenizer> words_;
   kernels::text_stream text_;
   stop_text stops_;
+  std::optional<kernels::json_matcher> matcher_;
   bool ignore_end_;
 };
 

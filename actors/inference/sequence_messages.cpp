@@ -189,9 +189,9 @@ std::optional<error> check_job(const proto::StartSequence& start,
   if (start.alternatives() > settings.alternatives_max)
     return invalid(std::to_string(start.alternatives()) + " alternatives were asked for; at most " +
                    std::to_string(settings.alternatives_max) + " are allowed");
-  if (start.sampling().has_constraint())
-    return error{error_code::unsupported, "this node cannot hold an answer to a constraint",
-                 "leave sampling.constraint out"};
+  if (start.sampling().has_constraint() && start.ignore_end())
+    return invalid("ignore_end and sampling.constraint contradict each other",
+                   "an answer that is constrained ends where it is whole");
   if (auto wrong = check_ids(start.prompt_ids(), "prompt_ids", engine.vocabulary_size))
     return wrong;
   if (auto wrong = check_ids(start.forced_ids(), "forced_ids", engine.vocabulary_size))

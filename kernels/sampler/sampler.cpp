@@ -147,6 +147,17 @@ std::uint32_t draw(std::span<const std::uint32_t> ids, std::span<const float> we
   return last;
 }
 
+// The allowed tokens in rising order of id.
+std::vector<std::uint32_t> ids_of(std::span<const std::uint64_t> allowed, std::size_t vocabulary) {
+  std::vector<std::uint32_t> ids;
+  for (std::size_t word = 0; word < allowed.size(); ++word)
+    for (std::uint64_t bits = allowed[word]; bits != 0; bits &= bits - 1) {
+      const std::size_t id = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+      if (id < vocabulary) ids.push_back(static_cast<std::uint32_t>(id));
+    }
+  return ids;
+}
+
 status check_tokens(std::span<const token_id> tokens, std::size_t vocabulary) {
   for (const token_id id : tokens)
     if (id < 0 || static_cast<std::size_t>(id) >= vocabulary)
@@ -182,7 +193,7 @@ status check(const sampling_parameters& parameters) {
 
 result<sampled_token> sample(std::span<const float> logits, const sampling_parameters& parameters,
                              std::span<const token_id> prompt, std::span<const token_id> generated,
-                             std::uint32_t index) {
+                             std::uint32_t index, std::span<const std::uint64_t> allowed) {
   if (status checked = check(parameters); !checked) return checked.failure();
   if (generated.size() != index)
     return error{error_code::invalid_argument,
@@ -207,16 +218,30 @@ result<sampled_token> sample(std::span<const float> logits, const sampling_param
     changed = penalized_and_biased(logits, parameters, prompt, generated);
     used = changed;
   }
+  std::vector<std::uint32_t> ids;  // of what is left, where not all is
+  std::vector<float> left;
+  if (!allowed.empty()) {
+    ids = ids_of(allowed, logits.size());
+    if (ids.empty())
+      return error{error_code::internal,
+                   "no token is allowed at place " + std::to_string(index) + " of the answer",
+                   {}};
+    for (const std::uint32_t id : ids) left.push_back(used[id]);
+    used = left;
+  }
+  const auto described = [&](std::uint32_t at) {
+    return raw.describe(logits, ids.empty() ? at : ids[at]);
+  };
   const std::uint32_t best =
       static_cast<std::uint32_t>(std::max_element(used.begin(), used.end()) - used.begin());
-  if (parameters.temperature == 0) return raw.describe(logits, best);
+  if (parameters.temperature == 0) return described(best);
 
   std::vector<float> weights(used.size());
   const float factor = std::min(1.0f / parameters.temperature, inverse_temperature_max);
   const double total = best_row_ops().elementwise.exponentials(used.data(), used.size(), used[best],
                                                                factor, weights.data());
-  const std::vector<std::uint32_t> ids = kept_tokens(used, weights, total, parameters);
-  return raw.describe(logits, draw(ids, weights, uniform_draw(parameters.seed, index)));
+  const std::vector<std::uint32_t> kept = kept_tokens(used, weights, total, parameters);
+  return described(draw(kept, weights, uniform_draw(parameters.seed, index)));
 }
 
 double log_probability(std::span<const float> logits, token_id id) {

@@ -43,9 +43,12 @@ status check(const sampling_parameters& parameters);
 // The order: penalties, bias, temperature, top-k, top-p, min-p, draw. All arithmetic is in a fixed
 // order, so the draw is the same on every machine. Logits that are not finite are an `internal`
 // error.
+// allowed: a bit for each token (bit id % 64 of word id / 64); the others are left out after the
+// bias, and top-k and the rest count what is left. Empty: all are allowed. None: an `internal`
+// error.
 result<sampled_token> sample(std::span<const float> logits, const sampling_parameters& parameters,
                              std::span<const token_id> prompt, std::span<const token_id> generated,
-                             std::uint32_t index);
+                             std::uint32_t index, std::span<const std::uint64_t> allowed = {});
 
 // Log-softmax of the raw logits at one token; id is inside the vocabulary.
 double log_probability(std::span<const float> logits, token_id id);

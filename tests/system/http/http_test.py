@@ -77,6 +77,23 @@ class Answers(unittest.TestCase):
         self.assertEqual("".join(e["choices"][0]["text"] for e in events if e["choices"]), expected)
         self.assertEqual(events[-1]["usage"]["total_tokens"], out["usage"]["total_tokens"])
 
+    def test_a_schema_is_kept_whatever_the_model_would_say(self):
+        schema = {"type": "object", "additionalProperties": False, "required": ["ok", "kind"],
+                  "properties": {"ok": {"type": "boolean"}, "kind": {"enum": ["small", "large"]}}}
+        body = {"model": "tiny", "messages": [{"role": "user", "content": "Well?"}], "max_tokens": 100, "temperature": 1,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
+        for seed in range(5):
+            choice = self.post("/v1/chat/completions", {**body, "seed": seed})[1]["choices"][0]
+            self.assertEqual(choice["finish_reason"], "stop")
+            said = json.loads(choice["message"]["content"])
+            self.assertEqual(list(said), ["ok", "kind"])
+            self.assertIsInstance(said["ok"], bool)
+            self.assertIn(said["kind"], ["small", "large"])
+        body["response_format"]["json_schema"]["schema"] = {"type": "frog"}
+        status, _, text = ask(self.node, "POST", "/v1/chat/completions", body)
+        self.assertEqual(status, 400)
+        self.assertIn("frog", json.loads(text)["error"]["message"])
+
     def test_choices_have_seeds_of_their_own_and_a_known_rule(self):
         _, out = self.post("/v1/completions", completion(n=3))
         texts = [choice["text"] for choice in out["choices"]]

@@ -181,6 +181,7 @@ struct job_wish {
   std::uint32_t alternatives = 0;
   bool embed = false;
   std::vector<std::pair<kernels::token_id, float>> bias{};
+  std::string schema{};  // of a constraint; empty: none
 };
 
 inline envelope_ptr start_message(const job_wish& job) {
@@ -206,6 +207,7 @@ inline envelope_ptr start_message(const job_wish& job) {
   start.set_priority(job.priority);
   start.set_alternatives(job.alternatives);
   start.set_embed(job.embed);
+  if (!job.schema.empty()) sampling.mutable_constraint()->set_json_schema(job.schema);
   for (const auto& [id, bias] : job.bias) {
     proto::LogitBias& to = *sampling.add_logit_bias();
     to.set_id(id);

@@ -100,7 +100,7 @@ TEST_CASE("two equal prompts at once are computed once") {
   CHECK(b.engines["model"]->tokens_seen == 50 + 2 + 2 + 2);
 }
 
-TEST_CASE("logit_bias changes the draw; its bounds and the constraint are told") {
+TEST_CASE("logit_bias changes the draw; its bounds are told") {
   bench b = ready();
   job_wish forced{.id = "forced", .tokens_max = 5};
   forced.bias = {{7, 100.0f}};

@@ -116,6 +116,27 @@ TEST_CASE("draws follow the distribution") {
     CHECK(std::fabs(share[i] - std::exp(logits[i] / 2.0) / sum) < 0.03);
 }
 
+TEST_CASE("only allowed tokens are drawn, and what is left counts alone") {
+  const auto among = [](std::uint64_t mask, const sampling_parameters& p) {
+    const std::uint64_t allowed[] = {mask};
+    return sample(logits, p, {}, {}, 0, allowed);
+  };
+  CHECK(among(0b110101, {})->id == 2);
+  CHECK(among(0b011000, {})->id == 3);
+  CHECK(among(0b111111, {})->id == 1);
+  CHECK(!among(0, {}));
+  CHECK(!among(std::uint64_t{1} << 6, {}));  // of no token
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const sampling_parameters p{.temperature = 3, .top_p = 0.9f, .seed = seed};
+    CHECK(among(0b111111, p)->id == sample(logits, p, {}, {}, 0)->id);
+    const token_id id = among(0b010101, p)->id;
+    CHECK((id == 0 || id == 2 || id == 4));
+    CHECK(among(0b010101, {.temperature = 3, .top_k = 1, .seed = seed})->id == 2);
+  }
+  CHECK(among(0b010001, {})->log_probability ==
+        doctest::Approx(log_probability(logits, 0)));  // of all tokens
+}
+
 TEST_CASE("top-k keeps the k best, at a tie the lower ids") {
   const std::vector<double> two = shares({.temperature = 2, .top_k = 2}, 400);
   CHECK(two[1] + two[3] == doctest::Approx(1));
