@@ -145,6 +145,7 @@ void loader_core::resolve_lookup(std::uint64_t id, time_point_us now, effects& o
 }
 
 void loader_core::ask_holders(std::uint64_t id, lookup& at, time_point_us now, effects& out) {
+  if (!settings_.fetch) return;
   const proto::LoadModel& wish = at.who.request->load_model();
   for (int i = 0; i < std::min(wish.holders_size(), 16); ++i) {
     if (wish.holders(i) == settings_.node) continue;

@@ -27,7 +27,8 @@ struct loader_settings {
   std::uint64_t memory_bytes_max =
       0;  // weights and KV of all loaded models; 0: half the machine's memory
   std::uint64_t kv_bytes =
-      0;  // of one model; 0: four sequences of its context, or what there is room for
+      0;              // of one model; 0: four sequences of its context, or what there is room for
+  bool fetch = true;  // a model that only another node has
   std::uint32_t piece_bytes = 1u << 20;  // of one ReadModelBytes
   std::uint32_t pieces_in_flight = 4;
   std::chrono::milliseconds piece_wait{10'000};  // then it is asked for again, from the next holder

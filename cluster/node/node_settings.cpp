@@ -57,6 +57,7 @@ loader_settings loader_part(const settings& from, const std::filesystem::path& s
   for (const std::string& folder : from.list("models.directories"))
     out.directories.emplace_back(folder);
   out.load_at_start = from.list("models.preload");
+  out.fetch = from.flag("models.fetch");
   out.fetch_directory = state / "models";
   out.state_file = state / "models.state";
   const std::uint64_t memory = from.bytes("models.memory_max");

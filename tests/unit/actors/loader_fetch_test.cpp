@@ -28,6 +28,17 @@ TEST_CASE("a model that only another node has is fetched in pieces, checked, and
   CHECK(b.last().model_loaded().model().name() == "far");
 }
 
+TEST_CASE("with fetching turned off nobody is asked, and the model is unknown") {
+  auto disk = disk_with({});
+  disk->true_bytes[digest_of('a')] = std::string(100, 'x');
+  loader_settings settings;
+  settings.fetch = false;
+  loader_bench b{disk, settings};
+  b.load("far", {"peer"});
+  REQUIRE(b.posts.size() == 1);
+  CHECK(b.last().error().code() == proto::Error::NOT_FOUND);
+}
+
 TEST_CASE("a fetch goes on after a restart where it stopped") {
   auto disk = disk_with({});
   disk->true_bytes[digest_of('a')] = std::string(1000, 'z');
