@@ -12,7 +12,7 @@ import sums
 import world
 
 START, END, USER, ASSISTANT, SYSTEM = CONTROL = ("<|start|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
-KINDS = {"story": 12, "sum": 20, "comparison": 20, "world": 34, "reading": 26, "troupe": 18, "repeat": 14, "small_talk": 3,
+KINDS = {"story": 12, "sum": 16, "comparison": 26, "world": 44, "reading": 6, "troupe": 26, "repeat": 10, "small_talk": 3,
          "sheet": 4}  # documents drawn
 OPENERS = ["Please tell me:", "A question:", "I want to know:", "Now tell me this:", "Dear model:", "Next:"]  # training alone
 OPENED = ("sum", "comparison", "world", "troupe")
