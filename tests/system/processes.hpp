@@ -1,72 +1,28 @@
-// Real processes for system tests: started with a pipe on their output, ended by their own id,
-// every wait bounded.
+// tools/local's processes for tests: what cannot be started or written ends the test.
 #pragma once
 
-#include <chrono>
-#include <filesystem>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
+#include <stdexcept>
+
+#include "tools/local/processes.hpp"
 
 namespace system_test {
 
 using std::chrono::milliseconds;
+using troupe::local::child_process;
+using troupe::local::content_of;
+using troupe::local::free_port;
+using troupe::local::scratch_folder;
 
-// A fresh folder that is removed with its content.
-class scratch_folder {
+inline void write_file(const std::filesystem::path& file, const std::string& content) {
+  if (!troupe::local::write_file(file, content))
+    throw std::runtime_error("cannot write " + file.string());
+}
+
+class redis_server : public troupe::local::redis_server {
  public:
-  scratch_folder();
-  ~scratch_folder();
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-class child_process {
- public:
-  // stderr goes to `errors`.
-  child_process(const std::vector<std::string>& command, const std::filesystem::path& errors,
-                const std::map<std::string, std::string>& variables = {});
-  ~child_process();  // kills it
-  child_process(const child_process&) = delete;
-  child_process& operator=(const child_process&) = delete;
-
-  int pid() const { return pid_; }
-  // The next line of its output; nullopt when it ended or the time is over.
-  std::optional<std::string> line(milliseconds wait_max);
-  void signal(int number) const;
-  // Its exit code (128 + signal), nullopt while it runs.
-  std::optional<int> wait(milliseconds wait_max);
-  bool running() { return !wait(milliseconds(0)); }
-
- private:
-  int pid_ = -1;
-  int output_ = -1;
-  std::string pending_;
-  std::optional<int> code_;
-};
-
-int free_port();
-std::string content_of(const std::filesystem::path& file);
-void write_file(const std::filesystem::path& file, const std::string& content);
-
-// A private redis-server on a free loopback port; nothing is written to disk.
-class redis_server {
- public:
-  redis_server();
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-  child_process& process() { return *process_; }
-  void restart();
-
- private:
-  void begin();
-  scratch_folder folder_;
-  int port_ = 0;
-  std::optional<child_process> process_;
+  redis_server() {
+    if (!ready()) throw std::runtime_error("redis-server did not start: " + errors());
+  }
 };
 
 }  // namespace system_test

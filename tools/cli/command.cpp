@@ -52,6 +52,7 @@ int run(int argc, const char* const* argv) {
   add_generate(app, chosen);
   add_model(app, chosen);
   add_bench(app, chosen);
+  add_chaos(app, chosen);
   add_config(app, chosen);
   try {
     app.parse(argc, argv);

@@ -36,6 +36,7 @@ void add_node(CLI::App& app, action& chosen);  // drain
 void add_generate(CLI::App& app, action& chosen);
 void add_model(CLI::App& app, action& chosen);   // make, inspect, quantize, perplexity, tokenize
 void add_bench(CLI::App& app, action& chosen);   // engine, link
+void add_chaos(CLI::App& app, action& chosen);   // local
 void add_config(CLI::App& app, action& chosen);  // check, explain
 
 // Parses the line and does what it says.

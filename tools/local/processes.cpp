@@ -1,4 +1,4 @@
-#include "processes.hpp"
+#include "tools/local/processes.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -12,22 +12,25 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <stdexcept>
 #include <thread>
 
 extern char** environ;
 
-namespace system_test {
+namespace troupe::local {
 
 using std::chrono::steady_clock;
 
+namespace {
+constexpr int not_started = 127;
+}
+
 scratch_folder::scratch_folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "troupe-test-XXXXXX").string();
-  if (!::mkdtemp(name.data())) throw std::runtime_error("cannot make a folder like " + name);
-  path_ = name;
+  std::string name = (std::filesystem::temp_directory_path() / "troupe-XXXXXX").string();
+  if (::mkdtemp(name.data())) path_ = name;
 }
 
 scratch_folder::~scratch_folder() {
+  if (path_.empty()) return;
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }
@@ -36,7 +39,10 @@ child_process::child_process(const std::vector<std::string>& command,
                              const std::filesystem::path& errors,
                              const std::map<std::string, std::string>& variables) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    code_ = not_started;
+    return;
+  }
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
@@ -60,10 +66,9 @@ child_process::child_process(const std::vector<std::string>& command,
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   output_ = ends[0];
-  if (failed != 0) {
-    ::close(output_);
-    throw std::runtime_error("cannot start " + words[0]);
-  }
+  if (failed == 0) return;
+  code_ = not_started;
+  pid_ = -1;
 }
 
 child_process::~child_process() {
@@ -71,7 +76,7 @@ child_process::~child_process() {
     ::kill(pid_, SIGKILL);
     wait(milliseconds(10'000));
   }
-  ::close(output_);
+  if (output_ >= 0) ::close(output_);
 }
 
 std::optional<std::string> child_process::line(milliseconds wait_max) {
@@ -94,7 +99,7 @@ std::optional<std::string> child_process::line(milliseconds wait_max) {
 }
 
 void child_process::signal(int number) const {
-  ::kill(pid_, number);
+  if (pid_ > 0 && !code_) ::kill(pid_, number);
 }
 
 std::optional<int> child_process::wait(milliseconds wait_max) {
@@ -120,8 +125,7 @@ int free_port() {
   const bool bound = ::bind(probe, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
                      ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
   ::close(probe);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
+  return bound ? ntohs(address.sin_port) : 0;
 }
 
 std::string content_of(const std::filesystem::path& file) {
@@ -131,10 +135,10 @@ std::string content_of(const std::filesystem::path& file) {
   return out.str();
 }
 
-void write_file(const std::filesystem::path& file, const std::string& content) {
+bool write_file(const std::filesystem::path& file, const std::string& content) {
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << content;
-  if (!out.flush()) throw std::runtime_error("cannot write " + file.string());
+  return static_cast<bool>(out.flush());
 }
 
 redis_server::redis_server() {
@@ -142,19 +146,20 @@ redis_server::redis_server() {
   begin();
 }
 
-void redis_server::restart() {
+bool redis_server::restart() {
   process_.reset();
   begin();
+  return ready_;
 }
 
 void redis_server::begin() {
+  ready_ = false;
   process_.emplace(std::vector<std::string>{"redis-server", "--port", std::to_string(port_),
                                             "--bind", "127.0.0.1", "--save", "", "--appendonly",
                                             "no", "--dir", folder_.path().string()},
                    folder_.path() / "errors");
   while (auto line = process_->line(milliseconds(10'000)))
-    if (line->find("Ready to accept connections") != std::string::npos) return;
-  throw std::runtime_error("redis-server did not start: " + content_of(folder_.path() / "errors"));
+    if ((ready_ = line->find("Ready to accept connections") != std::string::npos)) return;
 }
 
-}  // namespace system_test
+}  // namespace troupe::local

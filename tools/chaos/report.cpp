@@ -1,0 +1,208 @@
+#include "tools/chaos/report.hpp"
+
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace troupe::chaos {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+std::string in_seconds(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value);
+  return text;
+}
+
+std::string line_of(const spread& s) {
+  if (s.count == 0) return "none";
+  return "P50 " + in_seconds(s.p50) + " s, P95 " + in_seconds(s.p95) + " s, P99 " +
+         in_seconds(s.p99) + " s, longest " + in_seconds(s.most) + " s (" +
+         std::to_string(s.count) + ")";
+}
+
+json document_of(const spread& s) {
+  return {{"count", s.count}, {"p50", s.p50}, {"p95", s.p95}, {"p99", s.p99}, {"max", s.most}};
+}
+
+const char* outcome_of(const verdict& v) {
+  if (!v.valid()) return "invalid";
+  return v.passed() ? "passed" : "VIOLATED";
+}
+
+std::map<std::string, std::size_t> faults_by_kind(const run_story& run) {
+  std::map<std::string, std::size_t> counts;
+  for (const fault_story& fault : run.faults) ++counts[std::string(name_of(fault.done.kind))];
+  return counts;
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+double in_seconds(microseconds time) {
+  return static_cast<double>(time.count()) / 1e6;
+}
+
+// The picture: a lane for each node (and Redis) with its faults, then one for each client with its
+// jobs; where a job waited for a token, its bar is thin.
+class timeline {
+ public:
+  explicit timeline(const run_report& report) : report_(report) {
+    const double lasted = std::max(1.0, in_seconds(report.run.lasted));
+    scale_ = (width - left - 10) / lasted;
+    for (const node_plan& node : report.plan.nodes) add_lane(node.name);
+    if (report.plan.redis) add_lane("redis");
+    for (std::uint32_t i = 0; i < report.plan.workload.streams; ++i)
+      add_lane("client " + std::to_string(i));
+  }
+
+  std::string drawn() {
+    out_ << "<svg viewBox='0 0 " << width << " " << height()
+         << "' xmlns='http://www.w3.org/2000/svg' "
+         << "font-family='sans-serif' font-size='11'>\n";
+    for (const auto& [name, at] : lanes_)
+      out_ << "<text x='4' y='" << at + 12 << "' fill='#444'>" << escaped(name) << "</text>\n";
+    seconds_axis();
+    for (const fault_story& fault : report_.run.faults) draw(fault);
+    for (const job_story& job : report_.run.jobs) draw(job);
+    out_ << "</svg>\n";
+    return out_.str();
+  }
+
+ private:
+  static constexpr double width = 1200, left = 90, lane = 18;
+  static constexpr microseconds pause{250'000};  // shown as a gap
+
+  void add_lane(const std::string& name) {
+    lanes_[name] = 22 + lane * static_cast<double>(lanes_.size());
+  }
+  double height() const { return 30 + lane * static_cast<double>(lanes_.size()); }
+  double x(microseconds time) const { return left + in_seconds(time) * scale_; }
+
+  void bar(double from, double to, double y, double thick, const char* colour,
+           const std::string& title) {
+    out_ << "<rect x='" << from << "' y='" << y + (lane - 4 - thick) / 2 << "' width='"
+         << std::max(0.6, to - from) << "' height='" << thick << "' fill='" << colour << "'><title>"
+         << escaped(title) << "</title></rect>\n";
+  }
+
+  void seconds_axis() {
+    const double lasted = in_seconds(report_.run.lasted);
+    const double step = lasted > 300 ? 60 : lasted > 60 ? 10 : 5;
+    for (double at = 0; at <= lasted; at += step)
+      out_ << "<line x1='" << left + at * scale_ << "' x2='" << left + at * scale_
+           << "' y1='14' y2='" << height() << "' stroke='#ddd'/><text x='" << left + at * scale_
+           << "' y='11' fill='#888'>" << at << " s</text>\n";
+  }
+
+  void draw(const fault_story& fault) {
+    const std::string lane_name = fault.done.node.empty() ? "redis" : fault.done.node;
+    bar(x(fault.began), x(fault.ended), lanes_[lane_name], lane - 6, "#c0392b",
+        std::string(name_of(fault.done.kind)) + " from " + in_seconds(in_seconds(fault.began)) +
+            " s to " + in_seconds(in_seconds(fault.ended)) + " s");
+  }
+
+  void draw(const job_story& job) {
+    const double y = lanes_["client " + std::to_string(job.stream)];
+    const char* colour = !job.accepted      ? "#bbb"
+                         : !job.whole       ? "#000"
+                         : job.attempts > 1 ? "#e08e0b"
+                                            : "#2e8b57";
+    const std::string title = "job " + job.id + ": " + std::to_string(job.tokens.size()) +
+                              " tokens, " + std::to_string(job.attempts) + " attempts, worker " +
+                              job.worker + (job.failure ? ", " + job.failure->text() : "");
+    bar(x(job.submitted), x(job.ended), y, 2, colour, title);
+    for (std::size_t i = 0; i < job.tokens.size();) {  // stretches without a pause
+      std::size_t end = i;
+      while (end + 1 < job.tokens.size() && job.tokens[end + 1].at - job.tokens[end].at < pause)
+        ++end;
+      bar(x(job.tokens[i].at), x(job.tokens[end].at), y, lane - 8, colour, title);
+      i = end + 1;
+    }
+  }
+
+  const run_report& report_;
+  double scale_ = 1;
+  std::map<std::string, double> lanes_;
+  std::ostringstream out_;
+};
+
+}  // namespace
+
+std::string told_in_text(const run_report& report) {
+  const verdict& v = report.judged;
+  std::ostringstream out;
+  out << "plan " << report.plan.name << ", seed " << report.plan.seed << ", "
+      << in_seconds(in_seconds(report.run.lasted)) << " s: " << outcome_of(v) << "\n";
+  out << "faults     " << report.run.faults.size() << ", " << v.faults_in_flight
+      << " while a job ran";
+  for (const auto& [kind, count] : faults_by_kind(report.run)) out << "; " << kind << " " << count;
+  if (report.bytes_damaged > 0) out << "; " << report.bytes_damaged << " bytes damaged";
+  out << "\njobs       " << v.submitted << " submitted, " << v.finished << " finished, "
+      << v.refused << " refused, " << v.lost << " lost, " << v.moved
+      << " moved to another attempt\n";
+  out << "tokens     " << v.tokens << " delivered, " << v.tokens_lost << " lost, "
+      << v.tokens_repeated << " repeated, " << v.tokens_changed << " changed, "
+      << report.tokens_recomputed << " given again to a later attempt\n";
+  out << "stalls     " << line_of(v.stalls) << "\nfirst token " << line_of(v.first_tokens) << "\n";
+  for (const std::string& what : v.missing) out << "invalid: " << what << "\n";
+  for (const std::string& what : v.violations) out << "VIOLATED: " << what << "\n";
+  return out.str();
+}
+
+std::string told_in_json(const run_report& report) {
+  const verdict& v = report.judged;
+  const json document = {{"plan", report.plan.name},
+                         {"seed", report.plan.seed},
+                         {"seconds", in_seconds(report.run.lasted)},
+                         {"outcome", outcome_of(v)},
+                         {"faults", faults_by_kind(report.run)},
+                         {"faults_in_flight", v.faults_in_flight},
+                         {"bytes_damaged", report.bytes_damaged},
+                         {"jobs_submitted", v.submitted},
+                         {"jobs_refused", v.refused},
+                         {"jobs_finished", v.finished},
+                         {"jobs_lost", v.lost},
+                         {"jobs_moved", v.moved},
+                         {"tokens", v.tokens},
+                         {"tokens_lost", v.tokens_lost},
+                         {"tokens_repeated", v.tokens_repeated},
+                         {"tokens_changed", v.tokens_changed},
+                         {"texts_changed", v.texts_changed},
+                         {"tokens_recomputed", report.tokens_recomputed},
+                         {"stall_seconds", document_of(v.stalls)},
+                         {"first_token_seconds", document_of(v.first_tokens)},
+                         {"missing", v.missing},
+                         {"violations", v.violations}};
+  return document.dump(2);
+}
+
+std::string told_in_html(const run_report& report) {
+  std::ostringstream out;
+  out << "<!doctype html><meta charset='utf-8'><title>troupe chaos: " << escaped(report.plan.name)
+      << "</title><body style='font-family:sans-serif;margin:24px'><h1>"
+      << escaped(report.plan.name) << ": " << outcome_of(report.judged) << "</h1><pre>"
+      << escaped(told_in_text(report)) << "</pre>" << timeline(report).drawn()
+      << "<p>Red: a fault. Green: a job; orange: it went on at another attempt; black: lost; grey: "
+         "refused. "
+         "A thin line: no token for a quarter of a second or more.</p></body>\n";
+  return out.str();
+}
+
+}  // namespace troupe::chaos

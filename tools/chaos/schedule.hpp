@@ -1,0 +1,21 @@
+// When what is done to whom: a pure function of plan and seed.
+#pragma once
+
+#include <vector>
+
+#include "tools/chaos/plan.hpp"
+
+namespace troupe::chaos {
+
+struct fault {
+  fault_kind kind = fault_kind::kill;
+  std::string node;  // empty: Redis
+  milliseconds begins{0}, ends{0};
+};
+
+// In order of begin; everything ends within the run. At no time is more than half of the nodes
+// taken out (of two, one): what would be too much begins later, or not at all. No two faults are on
+// one node at a time.
+std::vector<fault> schedule_of(const chaos_plan& plan);
+
+}  // namespace troupe::chaos

@@ -1,0 +1,48 @@
+// Clients that keep a cluster busy and write down what they see.
+//
+// Threading: one thread for each client, ended by stop().
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cluster/client/troupe.hpp"
+#include "tools/chaos/story.hpp"
+
+namespace troupe::chaos {
+
+// The job for a prompt; the same each time but for its id.
+client::job job_for(const workload_plan& plan, const std::string& model, std::uint32_t prompt);
+
+class workload {
+ public:
+  // gateways: addresses; client i begins with the i-th and goes on at the others.
+  workload(const workload_plan& plan, std::string model, std::vector<std::string> gateways);
+  ~workload();
+
+  void begin(std::chrono::steady_clock::time_point run_began);
+  // No new jobs; waits for those that run, each within its own deadline.
+  std::vector<job_story> stop();
+  std::size_t running() const { return running_; }
+  std::size_t finished() const { return finished_; }
+
+ private:
+  void work(std::uint32_t stream);
+  void one_job(client::cluster& cluster, job_story& story);
+  microseconds now() const;
+
+  workload_plan plan_;
+  std::string model_;
+  std::vector<std::string> gateways_;
+  std::chrono::steady_clock::time_point began_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<std::size_t> running_ = 0, finished_ = 0;
+  std::mutex guard_;
+  std::vector<job_story> stories_;
+  std::vector<std::thread> clients_;
+};
+
+}  // namespace troupe::chaos
