@@ -1,21 +1,22 @@
-// The link's frames: one ZeroMQ message each, a header of 64 bytes and a body. Pure: no sockets, no
+// The link's frames: one ZeroMQ message each, a header of 72 bytes and a body. Pure: no sockets, no
 // clock.
 //
 //   offset size  field              all numbers little endian
 //     0     4    magic              "TRPL"
-//     4     1    version            1
+//     4     1    version            2
 //     5     1    kind               frame_kind
 //     6     1    flags              frame_flag, the others 0
 //     7     1    zero
 //     8     4    body_bytes         what follows the header, exactly
-//    12     4    raw_bytes          the body's size before compression; equal to body_bytes where
-//    it is not compressed 16     8    session            the receiver's number for the session; 0
-//    in hello, welcome and refusal 24     8    sequence           of envelopes and chunk frames,
-//    from 1; 0 in all others 32     8    acknowledged       every sequence up to this one has been
-//    taken 40     4    credit_bytes       raw body bytes that may be on the way, unacknowledged, to
-//    the sender of this frame 44     4    credit_messages    and how many envelopes 48     8
-//    sent_at            microseconds of the sender's steady clock 56     8    heard_at the newest
-//    sent_at of the receiver that the sender has seen
+//    12     4    raw_bytes          the body's size before compression, or the same
+//    16     8    session            the receiver's number for it; 0 in hello, welcome, refusal
+//    24     8    sequence           of envelopes and chunk frames, from 1; 0 in all others
+//    32     8    acknowledged       every sequence up to this one has been taken
+//    40     4    credit_bytes       raw body bytes that may be on the way to this frame's sender
+//    44     4    credit_messages    and how many envelopes; both unacknowledged
+//    48     8    sent_at            microseconds of the sender's steady clock
+//    56     8    heard_at           the newest sent_at of the receiver that the sender has seen
+//    64     8    checksum           XXH3 of the body, seeded with the XXH3 of the bytes before
 //
 // Bodies: envelopes: (u32 size, Envelope)+; chunk: u64 message size, u64 offset, bytes; hello,
 // welcome, refusal, goodbye: the message of proto/link.proto; acknowledgement and reset: empty.
@@ -28,8 +29,8 @@
 
 namespace troupe::link {
 
-inline constexpr std::uint8_t protocol_version = 1;
-inline constexpr std::size_t header_bytes = 64;
+inline constexpr std::uint8_t protocol_version = 2;
+inline constexpr std::size_t header_bytes = 72;
 inline constexpr std::size_t chunk_prefix_bytes = 16;
 inline constexpr std::size_t length_prefix_bytes = 4;
 inline constexpr std::uint32_t body_bytes_max = 4u << 20;          // of a frame, compressed or not
@@ -83,13 +84,17 @@ enum class frame_fault {
   wrong_size,  // body_bytes and what is there differ, or raw_bytes contradicts them
   too_large,
   wrong_sequence,  // a sequence where none belongs, or none where one does
+  wrong_checksum,  // something on the way has changed it
 };
 
 const char* name_of(frame_fault fault);
 
-void encode_header(const frame_header& header, std::uint8_t* out);  // writes header_bytes
+// Writes header_bytes; the checksum stays 0 until the body is there and the frame is sealed.
+void encode_header(const frame_header& header, std::uint8_t* out);
+// Writes the checksum of a whole frame, of at least header_bytes.
+void seal_frame(std::span<std::uint8_t> frame);
 
-// Checks the whole frame's shape (not its body) and reads the header.
+// Checks the whole frame's shape and its checksum (not what its body says) and reads the header.
 frame_fault decode_header(std::span<const std::uint8_t> frame, frame_header& out);
 
 struct chunk_prefix {

@@ -243,11 +243,13 @@ zmq::message_t link_loop::encode(frame_plan& plan) {
     encode_header(header, frame.data<std::uint8_t>());
     std::copy_n(size > 0 ? packed.data() : raw.data(), header.body_bytes,
                 frame.data<std::uint8_t>() + header_bytes);
+    seal_frame({frame.data<std::uint8_t>(), frame.size()});
     return frame;
   }
   zmq::message_t frame(header_bytes + plan.raw_bytes);
   encode_header(header, frame.data<std::uint8_t>());
   write_body(plan, frame.data<std::uint8_t>() + header_bytes);
+  seal_frame({frame.data<std::uint8_t>(), frame.size()});
   return frame;
 }
 

@@ -46,6 +46,7 @@ void link_loop::send_control(const peering_effect& effect, time_us now) {
   zmq::message_t frame(header_bytes + effect.body.size());
   encode_header(header, frame.data<std::uint8_t>());
   std::copy(effect.body.begin(), effect.body.end(), frame.data<char>() + header_bytes);
+  seal_frame({frame.data<std::uint8_t>(), frame.size()});
   sockets_->send(effect.channel, frame);  // lost ones are said again
 }
 

@@ -103,6 +103,7 @@ class fake_network {
     std::vector<std::uint8_t> frame(header_bytes + plan.raw_bytes);
     encode_header(header, frame.data());
     write_body(plan, frame.data() + header_bytes);
+    seal_frame(frame);
     const unsigned copies = 1 + (draw(100) < faults.repeat_percent);
     for (unsigned c = 0; c < copies; ++c) {
       if (draw(100) < faults.loss_percent) continue;

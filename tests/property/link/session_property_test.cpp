@@ -212,6 +212,7 @@ TEST_CASE("arbitrary bytes are no frame, and break nothing") {
       std::vector<std::uint8_t> framed(header_bytes);
       encode_header(header, framed.data());
       framed.insert(framed.end(), bytes.begin(), bytes.end());
+      seal_frame(framed);
       bytes = std::move(framed);
     }
     frame_header header;

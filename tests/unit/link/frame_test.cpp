@@ -43,6 +43,7 @@ bytes framed(const frame_header& header, const bytes& body) {
   bytes out(header_bytes);
   encode_header(header, out.data());
   out.insert(out.end(), body.begin(), body.end());
+  seal_frame(out);
   return out;
 }
 
@@ -50,12 +51,13 @@ TEST_CASE("a header's bytes are fixed") {
   bytes out(header_bytes);
   encode_header(some_header(), out.data());
   CHECK(hex(out) ==
-        "5452504c01040a00"                  // TRPL, version 1, envelopes, gap + answers
+        "5452504c02040a00"                  // TRPL, version 2, envelopes, gap + answers
         "0500000005000000"                  // body, raw
         "88776655443322110700000000000000"  // session, sequence
         "0807060504030201"                  // acknowledged
         "d0c0b0a009000000"                  // credit
-        "00100000000000000020000000000000");
+        "00100000000000000020000000000000"
+        "0000000000000000");  // not sealed yet
   chunk_prefix prefix{0x0102, 0x03};
   bytes chunk(chunk_prefix_bytes);
   encode_chunk_prefix(prefix, chunk.data());
@@ -102,7 +104,7 @@ TEST_CASE("each fault of a frame has its name") {
   CHECK(fault_of([](bytes& f) { f.resize(header_bytes - 1); }) == frame_fault::short_frame);
   CHECK(fault_of([](bytes& f) { f.clear(); }) == frame_fault::short_frame);
   CHECK(fault_of([](bytes& f) { f[0] = 'X'; }) == frame_fault::wrong_magic);
-  CHECK(fault_of([](bytes& f) { f[4] = 2; }) == frame_fault::wrong_version);
+  CHECK(fault_of([](bytes& f) { f[4] = 1; }) == frame_fault::wrong_version);
   CHECK(fault_of([](bytes& f) { f[5] = 0; }) == frame_fault::unknown_kind);
   CHECK(fault_of([](bytes& f) { f[5] = 9; }) == frame_fault::unknown_kind);
   CHECK(fault_of([](bytes& f) { f[6] |= 0x10; }) == frame_fault::unknown_flags);
@@ -115,6 +117,19 @@ TEST_CASE("each fault of a frame has its name") {
   CHECK(fault_of([](bytes& f) { f[6] = flag_compressed, f[12] = 5; }) == frame_fault::wrong_size);
   CHECK(fault_of([](bytes& f) { f[24] = 0; }) == frame_fault::wrong_sequence);
   CHECK(fault_of([](bytes& f) { f[5] = 6; }) == frame_fault::wrong_sequence);
+}
+
+TEST_CASE("a frame in which one bit has changed is no frame") {
+  const bytes frame = framed(some_header(), {1, 2, 3, 4, 5});
+  frame_header out;
+  REQUIRE(decode_header(frame, out) == frame_fault::none);
+  for (std::size_t bit = 0; bit < 8 * frame.size(); ++bit) {
+    bytes damaged = frame;
+    damaged[bit / 8] ^= static_cast<std::uint8_t>(1u << (bit % 8));
+    CAPTURE(bit);
+    CHECK(decode_header(damaged, out) != frame_fault::none);
+  }
+  CHECK(hex(bytes(frame.begin() + 64, frame.begin() + 72)) == "fcabfd640c74ae60");
 }
 
 TEST_CASE("lengths that do not add up are no envelopes") {

@@ -28,11 +28,13 @@ struct stranger {
     socket.connect(address);
   }
   void send(frame_header header, const std::string& body) {
-    std::string frame(header_bytes, '\0');
+    std::string frame = std::string(header_bytes, '\0') + body;
     header.body_bytes = static_cast<std::uint32_t>(body.size());
     if (!(header.flags & flag_compressed)) header.raw_bytes = header.body_bytes;
-    encode_header(header, reinterpret_cast<std::uint8_t*>(frame.data()));
-    send(frame + body);
+    const auto bytes = reinterpret_cast<std::uint8_t*>(frame.data());
+    encode_header(header, bytes);
+    seal_frame({bytes, frame.size()});
+    send(frame);
   }
   void send(const std::string& bytes) { socket.send(zmq::buffer(bytes)); }
   std::pair<frame_header, std::string> receive(frame_kind kind) {
@@ -151,7 +153,7 @@ TEST_CASE("hellos that cannot be are refused with the reason") {
     return refusal.reason();
   };
   CHECK(refusal_of(stranger::hello("n")) == proto::LinkRefusal::SAME_NAME);
-  CHECK(refusal_of(stranger::hello("s", 2)) == proto::LinkRefusal::OTHER_VERSION);
+  CHECK(refusal_of(stranger::hello("s", protocol_version + 1)) == proto::LinkRefusal::OTHER_VERSION);
   s.join("s");
   REQUIRE(n.events.wait_up());
   stranger t(n.link->address());

@@ -1,0 +1,128 @@
+#include "tools/chaos/plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tools/chaos/schedule.hpp"
+#include "tools/local/processes.hpp"
+
+namespace troupe::chaos {
+namespace {
+
+const std::string small = R"({
+  "name": "small", "seed": 3, "seconds": 20, "redis": true,
+  "nodes": [{"name": "a", "computes": false}, {"name": "b"}, {"name": "c"}, {"name": "d"}],
+  "workload": {"streams": 2, "tokens": 32},
+  "faults": [{"kind": "kill", "nodes": ["b", "c", "d"], "first_ms": 500, "every_ms": 700, "lasts_ms": 900},
+             {"kind": "pause", "nodes": ["b", "c", "d"], "first_ms": 600, "every_ms": 900, "lasts_ms": 700},
+             {"kind": "delay", "nodes": ["a"], "first_ms": 1000, "every_ms": 3000, "lasts_ms": 500},
+             {"kind": "redis_flush", "first_ms": 1000, "every_ms": 1000, "lasts_ms": 10}]
+})";
+
+std::string with(const std::string& from, const std::string& to) {
+  std::string out = small;
+  const std::size_t at = out.find(from);
+  REQUIRE(at != std::string::npos);
+  return out.replace(at, from.size(), to);
+}
+
+std::string refusal_of(const std::string& text) {
+  const auto plan = read_plan(text, "p.json");
+  return plan ? "" : plan.failure().message;
+}
+
+TEST_CASE("a plan is read, and what it leaves out has its default") {
+  const auto plan = read_plan(small, "p.json");
+  REQUIRE(plan);
+  CHECK(plan->name == "small");
+  CHECK(plan->seed == 3);
+  CHECK(plan->lasts == milliseconds(20'000));
+  REQUIRE(plan->nodes.size() == 4);
+  CHECK_FALSE(plan->nodes[0].computes);
+  CHECK(plan->nodes[1].computes);
+  CHECK(plan->workload.streams == 2);
+  CHECK(plan->workload.prompts == workload_plan{}.prompts);
+  CHECK(plan->workload.gateways == std::vector<std::string>{"a"});
+  REQUIRE(plan->faults.size() == 4);
+  CHECK(plan->faults[0].kind == fault_kind::kill);
+  CHECK(plan->faults[0].every == milliseconds(700));
+}
+
+TEST_CASE("a plan that makes no sense is refused with the place and the reason") {
+  CHECK(refusal_of("{") == "p.json is not JSON");
+  CHECK(refusal_of("[]") == "p.json is no object");
+  CHECK(refusal_of(with("\"seed\": 3", "\"sead\": 3")) == "p.json.sead is unknown");
+  CHECK(
+      refusal_of(with("\"seconds\": 20", "\"seconds\": 0")).starts_with("p.json.seconds must be"));
+  CHECK(refusal_of(with("\"name\": \"b\"", "\"name\": \"../b\""))
+            .starts_with("p.json.nodes[1].name must be"));
+  CHECK(refusal_of(with("{\"name\": \"c\"}", "{\"name\": \"b\"}")) ==
+        "p.json.nodes[2].name stands twice: b");
+  CHECK(refusal_of(with("\"kill\"", "\"explode\""))
+            .starts_with("p.json.faults[0].kind must be one of kill,"));
+  CHECK(refusal_of(with("[\"a\"]", "[\"x\"]")) ==
+        "p.json.faults[2].nodes names an unknown node: x");
+  CHECK(refusal_of(with("\"redis\": true", "\"redis\": false")) ==
+        "p.json.faults[3].kind needs \"redis\": true in the plan");
+  CHECK(refusal_of(with("\"nodes\": [\"a\"], ", "")) == "p.json.faults[2].nodes must name nodes");
+  CHECK(refusal_of(with("\"every_ms\": 700", "\"every_ms\": 7")) ==
+        "p.json.faults[0].every_ms must be 0 or at least 200");
+  CHECK(refusal_of(with("\"tokens\": 32", "\"tokens\": \"many\""))
+            .starts_with("p.json.workload.tokens must be"));
+  CHECK(refusal_of(R"({"nodes": [{"name": "a", "computes": false}]})") ==
+        "p.json: no node computes");
+}
+
+TEST_CASE("the plans that come with the project can be read") {
+  std::size_t plans = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(TROUPE_SOURCE_DIR "/tools/chaos/plans")) {
+    CAPTURE(file.path());
+    const auto plan = read_plan(local::content_of(file.path()), file.path().filename().string());
+    REQUIRE(plan);
+    const std::vector<fault> faults = schedule_of(*plan);
+    CHECK(faults.size() >= plan->floors.faults);
+    for (const fault_plan& wish : plan->faults)  // none is squeezed out by the others
+      CHECK(std::any_of(faults.begin(), faults.end(),
+                        [&](const fault& f) { return f.kind == wish.kind; }));
+    ++plans;
+  }
+  CHECK(plans >= 4);
+}
+
+TEST_CASE("a schedule belongs to its seed, and never takes out more than half of the nodes") {
+  auto plan = read_plan(small, "p.json");
+  REQUIRE(plan);
+  const auto shape = [](const std::vector<fault>& faults) {
+    std::string out;
+    for (const fault& f : faults)
+      out += std::string(name_of(f.kind)) + f.node + std::to_string(f.begins.count()) + " ";
+    return out;
+  };
+  const std::string first = shape(schedule_of(*plan));
+  CHECK(shape(schedule_of(*plan)) == first);
+  std::size_t outs_together = 0;
+  for (plan->seed = 1; plan->seed <= 200; ++plan->seed) {
+    const std::vector<fault> faults = schedule_of(*plan);
+    CHECK((plan->seed == 3) == (shape(faults) == first));
+    for (const fault& f : faults) {
+      CHECK(f.begins < f.ends);
+      CHECK(f.ends <= plan->lasts);
+      std::size_t out = 0, same = 0;
+      for (const fault& other : faults) {
+        const bool then = other.begins <= f.begins && f.begins < other.ends;
+        out += then && takes_out(other.kind);
+        same += then && other.node == f.node;
+      }
+      CHECK(out <= 2);
+      CHECK(same == 1);
+      outs_together = std::max(outs_together, out);
+    }
+  }
+  CHECK(outs_together == 2);
+}
+
+}  // namespace
+}  // namespace troupe::chaos
