@@ -17,7 +17,7 @@
 #include "cluster/http/job_book.hpp"
 #include "cluster/http/request_reader.hpp"
 #include "cluster/http/routes.hpp"
-#include "cluster/http/serving_metrics.hpp"
+#include "cluster/http/metrics_text.hpp"
 
 namespace troupe::http {
 

@@ -1,4 +1,4 @@
-#include "cluster/http/serving_metrics.hpp"
+#include "cluster/http/metrics_text.hpp"
 
 #include <cstdio>
 #include <span>

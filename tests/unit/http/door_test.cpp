@@ -4,7 +4,7 @@
 #include "cluster/http/cluster_documents.hpp"
 #include "cluster/http/http_reply.hpp"
 #include "cluster/http/routes.hpp"
-#include "cluster/http/serving_metrics.hpp"
+#include "cluster/http/metrics_text.hpp"
 
 using namespace troupe;
 using namespace troupe::http;
