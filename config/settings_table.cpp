@@ -122,6 +122,16 @@ constexpr setting_row rows[] = {
      "Most tokens that one job may ask for."},
     {"gateway.finished_jobs_kept", integer, "jobs", "1024", 0, 1048576, true,
      "Finished jobs that a client can still attach to."},
+    {"gateway.finished_kept_for", duration, "", "5m", 0, 30 * day, true,
+     "Time that a finished job can still be attached to."},
+    {"gateway.detach_grace", duration, "", "30s", 0, day, true,
+     "Time that a job goes on when its client's session is lost; 0 stops it at once."},
+    {"gateway.journal", flag, "", "true", 0, 1, false,
+     "Accepted jobs are written to node.state_dir/journal before they are acknowledged, and "
+     "survive "
+     "a restart."},
+    {"gateway.journal_file_max", bytes, "bytes", "64MiB", mib, 64 * gib, false,
+     "Size at which the journal is begun anew with the jobs that are still known."},
     {"gateway.default_credit", integer, "tokens", "256", 1, 65536, true,
      "Tokens that are sent to a client ahead of its word that it has read some."},
     {"gateway.attempts_max", integer, "attempts", "3", 1, 100, true,
@@ -130,7 +140,8 @@ constexpr setting_row rows[] = {
      "Longest time that one job may take."},
 
     {"http.listen", text, "", "", 0, 256, false,
-     "Address that HTTP clients connect to; empty turns HTTP off; port 0 takes a free one. Anything "
+     "Address that HTTP clients connect to; empty turns HTTP off; port 0 takes a free one. "
+     "Anything "
      "but loopback needs http.api_key_file.",
      text_form::endpoint},
     {"http.threads", integer, "threads", "1", 1, 64, false, "Threads that serve HTTP."},

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/envelope.pb.h"
@@ -30,9 +31,19 @@ class answer_stream {
   // alternatives: that the job asks for beside each token; each token of a frame has them, or none.
   taken take(const proto::SequenceTokens& frame, std::uint32_t tokens_max,
              std::uint32_t alternatives = 0);
+  // Tokens that the client or the journal holds: those that are here already must be equal, the
+  // others must follow. False, and nothing taken, where it is not so. `alternatives` as above.
+  bool take_held(const proto::JobTokens& frame, std::uint32_t tokens_max,
+                 std::uint32_t alternatives = 0);
   // A cached answer as a whole; false (and nothing taken) where it is not consistent in itself.
   // Only into an empty stream.
   bool take_whole(const proto::CachedAnswer& answer, std::uint32_t tokens_max);
+
+  // Which class computes the tokens that are taken from now on (take_held knows by itself).
+  void computed_by(const std::string& numerics_class);
+  // Of the tokens that are here, in their order; empty where there are none.
+  std::string first_class() const { return classes_.empty() ? "" : classes_.front().second; }
+  bool class_changed() const { return classes_.size() > 1; }
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(ids_.size()); }
   bool has_gap() const { return !early_.empty(); }
@@ -42,13 +53,15 @@ class answer_stream {
   const std::string& text() const { return text_; }
   std::uint64_t bytes_held() const;
 
-  // Tokens [first, first + count) with the text that they add. Needs first + count <= size().
+  // Tokens [first, first + count) with the text that they add, less where another class begins
+  // before. Needs first + count <= size().
   proto::JobTokens cut(std::uint32_t first, std::uint32_t count) const;
   // Everything held but alternatives, for the cache; the caller adds reason, tail and origin.
   proto::CachedAnswer whole() const;
 
  private:
-  bool append(const proto::SequenceTokens& frame);
+  template <class Frame>
+  bool append(const Frame& frame);
 
   std::vector<std::int32_t> ids_;
   std::vector<std::uint64_t> hashes_;                   // after each token
@@ -56,6 +69,8 @@ class answer_stream {
   std::vector<float> log_probabilities_;                // empty, or one for each token
   std::vector<proto::TokenAlternatives> alternatives_;  // empty, or one for each token
   std::string text_;
+  std::string class_now_;
+  std::vector<std::pair<std::uint32_t, std::string>> classes_;  // from which token on
   std::map<std::uint32_t, proto::SequenceTokens> early_;
 };
 

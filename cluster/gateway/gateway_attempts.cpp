@@ -24,6 +24,15 @@ bool embedding_fits(const google::protobuf::RepeatedField<float>& embedding, boo
   return std::fabs(squares - 1) <= 1e-3;  // NaN does not
 }
 
+bool holds(const cluster_view& view, const std::string& node, const std::string& digest) {
+  const member* m = view.find(node);
+  return m && m->up && std::any_of(m->models.begin(), m->models.end(), [&](const auto& model) {
+           return model.digest() == digest && model.state() != proto::FETCHING;
+         });
+}
+
+}  // namespace
+
 // The error of a job that is not given another worker to kill.
 proto::Error poison(const std::vector<std::string>& lost_at) {
   std::string nodes;
@@ -34,15 +43,6 @@ proto::Error poison(const std::vector<std::string>& lost_at) {
                     "read those nodes' logs before you submit it again");
 }
 
-bool holds(const cluster_view& view, const std::string& node, const std::string& digest) {
-  const member* m = view.find(node);
-  return m && m->up && std::any_of(m->models.begin(), m->models.end(), [&](const auto& model) {
-           return model.digest() == digest && model.state() != proto::FETCHING;
-         });
-}
-
-}  // namespace
-
 std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   std::uint32_t count = 0;
   for (const auto& [id, job] : jobs_)
@@ -50,14 +50,23 @@ std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   return count;
 }
 
-// A cached answer has neither alternatives nor an embedding.
+// A cached answer has neither alternatives nor an embedding, and a client's word does not go in.
 bool may_be_cached(const job_record& job) {
-  return !job.asked.job().embed() && job.asked.job().alternatives() == 0;
+  return !job.asked.job().embed() && job.asked.job().alternatives() == 0 && !job.brought_prefix;
+}
+
+// The index that the worker may compute up to: what the client has credit for; without a client,
+// all of it, to be there when it returns.
+std::uint64_t worker_goal(const job_record& job) {
+  const std::uint64_t all = job.pinned.tokens_max();
+  return job.detached_since ? all : std::min<std::uint64_t>(job.sent_limit, all);
 }
 
 // Which file the job means, once its digest is known.
 void gateway_core::resolve(job_record& job, step& s) {
-  const auto digest = resolve_model(*view_, job.asked.job().model());
+  const proto::SubmitJob& asked = job.asked;
+  const auto digest = resolve_model(
+      *view_, asked.has_pinned() ? asked.pinned().model_digest() : asked.job().model());
   if (!digest) return refuse_job(job, wire_error(digest.failure()), s);
   if (!*digest) return;
   job.digest = **digest;
@@ -162,14 +171,14 @@ void gateway_core::start(job_record& job, step& s) {
   if (job.first_class.empty()) job.first_class = job.numerics_class;
   if (job.answer.size() == 0) job.first_class = job.numerics_class;
   if (job.numerics_class != job.first_class) job.class_changed = true;
+  job.answer.computed_by(job.numerics_class);
   ++job.attempt;
   job.progress_at = s.now;
   job.gap_since.reset();
   job.ending.reset();
   job.answer.forget_early();
   const std::uint64_t held = job.answer.size();
-  job.worker_limit = std::max<std::uint64_t>(
-      held, std::min<std::uint64_t>(job.sent_limit, job.pinned.tokens_max()));
+  job.worker_limit = std::max(held, worker_goal(job));
   proto::Envelope message = to_node(job, job.worker, "inference", s);
   proto::StartSequence& wish = *message.mutable_start_sequence();
   wish.set_job_id(job.id);
@@ -191,6 +200,7 @@ void gateway_core::start(job_record& job, step& s) {
   s.out.log.push_back("attempt_started job=" + shown_id(job.id) +
                       " attempt=" + std::to_string(job.attempt) + " worker=" + job.worker +
                       " forced_tokens=" + std::to_string(held));
+  write_attempt(job, job.worker, s);
   // Answered by frames, not by a reply; the request stands for an Error from the way.
   ask(job, request_kind::start, std::move(message), milliseconds(0), s);
 }
@@ -250,6 +260,7 @@ void gateway_core::take_tokens(const proto::Envelope& message, step& s) {
   job_record* job = fenced_job(message, frame.job_id(), frame.fence());
   if (!job) return;
   job->progress_at = s.now;
+  const std::uint32_t held = job->answer.size();
   switch (job->answer.take(frame, job->pinned.tokens_max(), job->asked.job().alternatives())) {
     case answer_stream::taken::advanced:
       break;
@@ -275,6 +286,7 @@ void gateway_core::take_tokens(const proto::Envelope& message, step& s) {
                             s);
   }
   if (!job->answer.has_gap()) job->gap_since.reset();
+  write_tokens(*job, held, s);
   pump(*job, s);
   conclude(*job, s);
 }
@@ -320,7 +332,7 @@ void gateway_core::take_failed(const proto::Envelope& message, step& s) {
 
 void gateway_core::raise_worker_credit(job_record& job, step& s) {
   if (job.phase != job_phase::running) return;
-  const std::uint64_t limit = std::min<std::uint64_t>(job.sent_limit, job.pinned.tokens_max());
+  const std::uint64_t limit = worker_goal(job);
   if (limit <= job.worker_limit) return;
   if (job.worker_limit <= job.answer.size()) job.progress_at = s.now;
   proto::Envelope message = to_node(job, job.worker, "inference", s);

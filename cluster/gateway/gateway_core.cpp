@@ -85,16 +85,7 @@ gateway_effects gateway_core::node_lost(const std::string& node, time_point_us n
   std::vector<std::string> gone;
   for (const auto& [id, job] : jobs_)
     if (job.client.node() == node) gone.push_back(id);
-  for (const std::string& id : gone) {
-    job_record& job = *find(id);
-    job.client.Clear();
-    if (job.finished) continue;  // kept for its client's return
-    stop_sequence(job, s);
-    s.out.log.push_back("job_abandoned job=" + shown_id(id) + " client=" + node +
-                        " tokens=" + std::to_string(job.answer.size()));
-    ++counters_.cancelled;
-    forget(id);
-  }
+  for (const std::string& id : gone) detach(*find(id), s);
   for (auto at = status_reads_.begin(); at != status_reads_.end();)
     at = at->second.asked.sender().node() == node ? status_reads_.erase(at) : std::next(at);
   fail_requests_to(node, {}, "is down", s);
@@ -119,7 +110,10 @@ gateway_effects gateway_core::stop_accepting(bool end_running, time_point_us now
     if (!job.finished) running.push_back(id);
   for (const std::string& id : running) {
     job_record& job = *find(id);
-    job.accepted ? finish_early(job, proto::FAILED, why, s) : refuse_job(job, why, s);
+    if (job.journaled && job.acknowledged)
+      suspend(job, why, s);
+    else
+      job.accepted ? finish_early(job, proto::FAILED, why, s) : refuse_job(job, why, s);
   }
   return std::move(s.out);
 }
@@ -179,8 +173,11 @@ void gateway_core::check_times(job_record& job, step& s) {
         "allow more time, or ask for fewer tokens");
     return job.accepted ? finish_early(job, proto::FAILED, late, s) : refuse_job(job, late, s);
   }
+  if (job.detached_since && s.now - *job.detached_since >= settings_.detach_grace)
+    return abandon(job, "no client came back", s);
   if (job.phase == job_phase::waiting_for_node) {
-    if (job.waiting_since && s.now - *job.waiting_since >= settings_.worker_wait) {
+    if (job.waiting_since && s.now - *job.waiting_since >= settings_.worker_wait &&
+        s.now >= job.patient_until) {
       proto::Error none = job.last_error;
       if (job.failures == 0)
         none = wire_error(proto::Error::UNAVAILABLE, "no node that is up can compute",

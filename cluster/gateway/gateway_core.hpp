@@ -5,14 +5,17 @@
 // credit; a delivered token never changes; a job ends once; every request that waits has a deadline
 // (request_table); the number of jobs, of kept answers and of early frames is bounded. A job that
 // lost its worker is started elsewhere with the tokens it holds forced; one whose workers died
-// twice while it ran there is set aside as poison. Threading: none; a pure
-// core (actors/core.hpp). Its grammar is in proto/job.proto, its phases in job_record.hpp.
+// twice while it ran there is set aside as poison. With a journal, JobAccepted and JobFinished
+// leave once their records are durable. Threading: none; a pure core (actors/core.hpp). Its grammar
+// is in proto/job.proto, the journal's in proto/journal.proto, a job's phases in job_record.hpp.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +23,7 @@
 #include "cluster/gateway/job_checks.hpp"
 #include "cluster/gateway/job_record.hpp"
 #include "cluster/gateway/routing.hpp"
+#include "cluster/journal/batch.hpp"
 #include "cluster/membership/membership_core.hpp"
 
 namespace troupe::cluster {
@@ -49,6 +53,9 @@ struct gateway_settings {
   milliseconds gap_wait{500};           // early frames; then the attempt is started again
   milliseconds worker_wait{5'000};      // for a node that can compute
   milliseconds progress_wait{300'000};  // a running attempt that may send and sends nothing
+  milliseconds detach_grace{0};         // an accepted job goes on for so long without a client
+  milliseconds recovery_wait{60'000};   // as worker_wait, of jobs that a journal brought back
+  bool journal = false;                 // jobs are written down (gateway_effects::journal)
 };
 
 // What one event leads to: envelopes to post, and log lines (key=value, one for each event worth
@@ -56,6 +63,7 @@ struct gateway_settings {
 struct gateway_effects {
   std::vector<envelope_ptr> messages;
   std::vector<std::string> log;
+  journal::batch journal;  // empty: nothing to write; durable() is due once it is on disk
 };
 
 struct gateway_counters {
@@ -88,10 +96,25 @@ class gateway_core {
   gateway_effects actor_restarted(const std::string& node, const std::string& actor,
                                   time_point_us now);
   gateway_effects tick(time_point_us now);
-  // No new jobs from now on; with end_running, those that run fail as UNAVAILABLE.
+
+  // The journal's side (gateway_journal.cpp); only with gateway_settings::journal.
+  // First of all calls, once: what the journal holds, oldest first. Jobs without an end are taken
+  // up again, ended ones answer a client that returns. Begins a fresh file.
+  gateway_effects recover(std::span<const proto::JournalRecord> records, time_point_us now);
+  // Everything up to a batch's position is on disk.
+  gateway_effects durable(std::uint64_t position, time_point_us now);
+  // Nothing can be written: new jobs are refused with `why`, those that nobody was told of yet as
+  // well; the others go on. Ends with the durability of a fresh file.
+  gateway_effects journal_failed(const error& why, time_point_us now);
+  // Everything that is known, as a fresh file: when the old one is too large or has failed.
+  gateway_effects rewrite_journal(time_point_us now);
+
+  // No new jobs from now on; with end_running, those that run fail as UNAVAILABLE. Journaled ones
+  // stay in the journal for the next start; their clients are told to go elsewhere.
   gateway_effects stop_accepting(bool end_running, time_point_us now);
 
   const gateway_counters& counters() const { return counters_; }
+  const std::optional<error>& journal_failure() const { return journal_failure_; }
   std::size_t waiting_requests() const { return requests_.size(); }
   std::size_t known_jobs() const { return jobs_.size(); }
 
@@ -125,6 +148,10 @@ class gateway_core {
   void accept(job_record& job, const proto::PromptPrepared& prepared, step& s);
   void pump(job_record& job, step& s);
   void take_credit(job_record& job, const proto::SubmitJob& asked);
+  void acknowledge(job_record& job, step& s);
+  void detach(job_record& job, step& s);
+  void abandon(job_record& job, const char* why, step& s);
+  status take_held(job_record& job, const proto::SubmitJob& asked, step& s);
 
   // gateway_attempts.cpp: the workers' side.
   void resolve(job_record& job, step& s);
@@ -150,7 +177,29 @@ class gateway_core {
   void finish_early(job_record& job, proto::FinishReason reason, const proto::Error& why, step& s);
   void seal(job_record& job, proto::JobFinished finished, step& s);
   void forget_old(step& s);
-  void forget(const std::string& id);
+  void forget(const std::string& id, step& s);
+
+  // gateway_journal.cpp: what is written down, and what waits for it.
+  struct waiting_for_disk {
+    std::uint64_t position = 0;
+    std::string job;                       // to be acknowledged, or told its end
+    std::optional<proto::Envelope> reply;  // or this is to be posted
+  };
+  // Writes `record` and returns its position; 0 where it is not written.
+  std::uint64_t write_down(proto::JournalRecord record, step& s);
+  void write_taken(job_record& job, step& s);
+  void write_attempt(const job_record& job, const std::string& worker, step& s);
+  void write_tokens(const job_record& job, std::uint32_t from, step& s);
+  void write_end(job_record& job, step& s);
+  void wait_for_disk(waiting_for_disk what, step& s);
+  void disk_has(const waiting_for_disk& what, step& s);
+  bool on_disk(std::uint64_t position) const;
+  void begin_fresh(step& s);
+  bool replay(const proto::JournalRecord& record, step& s);
+  bool replay_taken(const proto::JobTaken& taken, step& s);
+  bool replay_end(const proto::JobFinished& finished, step& s);
+  void take_up_again(job_record& job, step& s);
+  void suspend(job_record& job, const proto::Error& why, step& s);
 
   // gateway_core.cpp: requests and their replies; the cluster's status.
   void reply_arrived(const proto::Envelope& message, step& s);
@@ -184,6 +233,11 @@ class gateway_core {
   std::uint64_t next_correlation_ = 1;
   std::int64_t local_seconds_ = 0;
   bool stopping_ = false;
+  std::uint64_t position_ = 0;  // of the journal's last record
+  std::uint64_t durable_ = 0;
+  std::deque<waiting_for_disk> waiting_for_disk_;  // in rising position
+  std::optional<error> journal_failure_;
+  std::optional<std::uint64_t> fresh_position_;  // of a fresh file that is being written
 };
 
 proto::Error wire_error(const error& e);

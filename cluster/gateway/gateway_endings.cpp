@@ -67,6 +67,7 @@ void gateway_core::finish_cached(job_record& job, const proto::AnswerFound& foun
   origin.set_engine(answer.engine());
   origin.set_numerics_class(answer.numerics_class());
   origin.set_variant(answer.variant());
+  write_tokens(job, 0, s);
   pump(job, s);
   seal(job, std::move(finished), s);
 }
@@ -120,14 +121,20 @@ void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
   told.mutable_observe_job()->mutable_finished()->clear_embedding();
   post(std::move(told), s);
   job.finished = std::move(finished);
+  write_end(job, s);
   pump(job, s);
 }
 
-void gateway_core::forget(const std::string& id) {
+void gateway_core::forget(const std::string& id, step& s) {
   auto found = jobs_.find(id);
   if (found == jobs_.end()) return;
   drop_request(found->second);
   if (!found->second.finished) --counters_.running;
+  if (found->second.journaled) {
+    proto::JournalRecord record;
+    record.set_forgotten(id);
+    write_down(std::move(record), s);
+  }
   jobs_.erase(found);
 }
 
@@ -147,7 +154,7 @@ void gateway_core::forget_old(step& s) {
     if (!old && count <= settings_.finished_jobs_kept && bytes <= settings_.kept_bytes_max) break;
     bytes -= kept_bytes(jobs_.at(id));
     --count;
-    forget(id);
+    forget(id, s);
   }
 }
 

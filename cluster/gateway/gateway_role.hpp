@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 
 #include "actors/shell/role_actor.hpp"
@@ -33,8 +34,14 @@ struct gateway_gauge {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, running{0}, frames_fenced{0};
 };
 
+// Where the journal lies, with gateway_settings::journal.
+struct journal_place {
+  std::filesystem::path folder;
+  std::uint64_t file_bytes_max = 64u << 20;
+};
+
 role_handle spawn_gateway(caf::actor_system& system, const gateway_settings& settings,
-                          post_office& office, std::shared_ptr<actor_gauge> gauge,
-                          std::shared_ptr<gateway_gauge> shown);
+                          journal_place place, post_office& office,
+                          std::shared_ptr<actor_gauge> gauge, std::shared_ptr<gateway_gauge> shown);
 
 }  // namespace troupe::cluster

@@ -1,6 +1,7 @@
 // The client's side of the gateway: submissions, credit, cancellation, and the tokens that leave.
 #include <algorithm>
 
+#include "actors/running_hash.hpp"
 #include "cluster/gateway/gateway_core.hpp"
 
 namespace troupe::cluster {
@@ -35,6 +36,8 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
   if (status fine = check_submission(asked, settings_.bounds); !fine)
     return refuse_submission(message, fine.failure(), s);
   if (job_record* known = find(asked.job_id())) return attach(*known, message, s);
+  if (journal_failure_ && !asked.ephemeral())
+    return refuse_submission(message, *journal_failure_, s);
   if (stopping_)
     return refuse_submission(
         message,
@@ -55,7 +58,8 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
                               "try again when one has ended, or raise gateway.tenant_jobs_max"},
                              s);
   const proto::SamplingParameters& sampling = asked.job().sampling();
-  if (asked.from_index() > 0 && sampling.temperature() > 0 && !sampling.has_seed())
+  if (asked.from_index() > 0 && sampling.temperature() > 0 && !sampling.has_seed() &&
+      !asked.has_pinned())
     return refuse_submission(message,
                              {error_code::invalid_argument,
                               "a stream cannot be resumed at token " +
@@ -70,7 +74,7 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
   job.asked = asked;
   job.trace = message.trace();
   job.client = message.sender();
-  job.local_seconds = local_seconds_;
+  job.local_seconds = asked.has_pinned() ? asked.pinned().local_seconds() : local_seconds_;
   job.tenant = tenant;
   job.correlation = message.correlation();
   const auto limit = std::chrono::duration_cast<time_point_us>(settings_.job_deadline);
@@ -109,6 +113,12 @@ void gateway_core::attach(job_record& job, const proto::Envelope& message, step&
              ", the answer has " + std::to_string(job.answer.size()),
          "ask from a lower one"},
         s);
+  if (!job.accepted) {
+    *job.asked.mutable_held() = asked.held();
+    if (asked.has_pinned()) *job.asked.mutable_pinned() = asked.pinned();
+  } else if (status fits = take_held(job, asked, s); !fits) {
+    return refuse_submission(message, fits.failure(), s);
+  }
   const bool other_session = message.sender().node() != job.client.node();
   if (other_session && !job.client.node().empty() && !job.finished_sent) {
     proto::Envelope farewell = to_client(job);
@@ -120,8 +130,9 @@ void gateway_core::attach(job_record& job, const proto::Envelope& message, step&
   job.client = message.sender();
   job.correlation = message.correlation();
   job.finished_sent = false;
+  job.detached_since.reset();
   take_credit(job, asked);
-  if (!job.accepted) return;  // JobAccepted is on its way
+  if (!job.acknowledged) return;  // JobAccepted is on its way
   proto::Envelope answer = to_client(job);
   answer.set_correlation(job.correlation);
   *answer.mutable_job_accepted() = job.pinned;
@@ -164,6 +175,7 @@ void gateway_core::cancel(const proto::Envelope& message, step& s) {
   if (message.correlation() == 0) return;
   proto::Envelope answer = reply_to(message);
   job = find(id);
+  const std::uint64_t position = job ? job->ended_position : 0;
   proto::JobFinished& finished = *answer.mutable_job_finished();
   if (job && job->finished) {
     finished = *job->finished;
@@ -171,7 +183,7 @@ void gateway_core::cancel(const proto::Envelope& message, step& s) {
     finished.set_job_id(id);
     finished.set_reason(proto::CANCELLED_BY_CLIENT);
   }
-  post(std::move(answer), s);
+  wait_for_disk({position, {}, std::move(answer)}, s);
 }
 
 // Ends a job that was not accepted: its submission is answered by an Error, and the id is free
@@ -187,7 +199,52 @@ void gateway_core::refuse_job(job_record& job, const proto::Error& why, step& s)
     *answer.mutable_error() = why;
     post(std::move(answer), s);
   }
-  forget(job.id);
+  forget(job.id, s);
+}
+
+void gateway_core::detach(job_record& job, step& s) {
+  job.client.Clear();
+  if (job.finished) return;  // kept for its client's return
+  if (!job.accepted || job.asked.ephemeral() || settings_.detach_grace.count() == 0)
+    return abandon(job, "its client is gone", s);
+  job.detached_since = s.now;
+  s.out.log.push_back("job_detached job=" + shown_id(job.id) +
+                      " tokens=" + std::to_string(job.answer.size()));
+  raise_worker_credit(job, s);
+}
+
+void gateway_core::abandon(job_record& job, const char* why, step& s) {
+  stop_sequence(job, s);
+  s.out.log.push_back("job_abandoned job=" + shown_id(job.id) + " reason=\"" + why +
+                      "\" tokens=" + std::to_string(job.answer.size()));
+  ++counters_.cancelled;
+  forget(job.id, s);
+}
+
+// Takes what a client that resumes brings. An attempt that runs is behind that: another goes on
+// from there.
+status gateway_core::take_held(job_record& job, const proto::SubmitJob& asked, step& s) {
+  if (asked.held().empty()) return {};
+  const std::uint32_t before = job.answer.size();
+  const std::uint32_t most = job.finished ? before : job.pinned.tokens_max();
+  answer_stream longer = job.answer;
+  for (const proto::JobTokens& frame : asked.held())
+    if (!longer.take_held(frame, most, job.asked.job().alternatives()))
+      return error{error_code::data_corrupt,
+                   "prefix_lost: the client holds tokens from index " +
+                       std::to_string(frame.first_index()) +
+                       " that do not fit what is known of job " + shown_id(job.id),
+                   "keep what you have, and submit the rest as a new job"};
+  if (longer.size() == before) return {};
+  job.answer = std::move(longer);
+  job.brought_prefix = true;
+  job.first_class = job.answer.first_class();
+  job.class_changed |= job.answer.class_changed();
+  write_tokens(job, before, s);
+  if (job.phase != job_phase::running) return {};
+  stop_sequence(job, s);
+  dispatch(job, s);
+  return {};
 }
 
 void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared, step& s) {
@@ -213,31 +270,47 @@ void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared
   pinned.set_model_name(prepared.model_name());
   pinned.set_model_digest(job.digest);
   pinned.set_tokenizer_digest(prepared.tokenizer_digest());
-  *pinned.mutable_sampling() =
-      pinned_sampling(job.asked.job().sampling(), drawn_seed(settings_.seed_salt, job.id));
+  *pinned.mutable_sampling() = pinned_sampling(
+      job.asked.job().sampling(), job.asked.has_pinned() ? job.asked.pinned().sampling().seed()
+                                                         : drawn_seed(settings_.seed_salt, job.id));
   pinned.set_prompt_tokens(prompt);
   if (!job.asked.job().embed())
     pinned.set_tokens_max(
         std::min(job.asked.job().tokens_max(), prepared.context_tokens() - prompt));
+  pinned.set_local_seconds(job.local_seconds);
+  pinned.set_prompt_hash(running_hash_of(job.prompt_ids));
+  if (status same = check_pinned(job.asked, pinned); !same)
+    return refuse_job(job, wire_error(same.failure()), s);
+  if (journal_failure_ && !job.asked.ephemeral())
+    return refuse_job(job, wire_error(*journal_failure_), s);
+  if (status fits = take_held(job, job.asked, s); !fits)
+    return refuse_job(job, wire_error(fits.failure()), s);
   job.accepted = true;
   job.accepted_at = s.now;
   ++counters_.accepted;
   job.asked.mutable_job()->clear_prompt();
+  job.asked.clear_held();
+  job.asked.clear_pinned();
   s.out.log.push_back("job_accepted job=" + shown_id(job.id) + " model=" + pinned.model_name() +
                       " prompt_tokens=" + std::to_string(prompt) +
                       " tokens_max=" + std::to_string(pinned.tokens_max()));
-  if (!job.client.node().empty()) {
-    proto::Envelope answer = to_client(job);
-    answer.set_correlation(job.correlation);
-    *answer.mutable_job_accepted() = pinned;
-    post(std::move(answer), s);
-  }
+  write_taken(job, s);
   dispatch(job, s);
+}
+
+void gateway_core::acknowledge(job_record& job, step& s) {
+  job.acknowledged = true;
+  if (job.client.node().empty()) return;
+  proto::Envelope answer = to_client(job);
+  answer.set_correlation(job.correlation);
+  *answer.mutable_job_accepted() = job.pinned;
+  post(std::move(answer), s);
+  pump(job, s);
 }
 
 // Sends what the client's credit allows, and the end once everything before it has left.
 void gateway_core::pump(job_record& job, step& s) {
-  if (job.client.node().empty()) return;
+  if (job.client.node().empty() || !job.acknowledged) return;
   while (job.sent < job.answer.size() && job.sent < job.sent_limit) {
     const std::uint64_t end = std::min<std::uint64_t>(
         {job.answer.size(), job.sent_limit, std::uint64_t{job.sent} + settings_.frame_tokens_max});
@@ -246,11 +319,11 @@ void gateway_core::pump(job_record& job, step& s) {
     tokens = job.answer.cut(job.sent, static_cast<std::uint32_t>(end - job.sent));
     tokens.set_job_id(job.id);
     tokens.set_attempt(job.attempt);
+    job.sent += static_cast<std::uint32_t>(tokens.ids_size());
     post(std::move(frame), s);
-    job.sent = static_cast<std::uint32_t>(end);
     if (!job.first_token_at) job.first_token_at = s.now;
   }
-  if (!job.finished || job.finished_sent) return;
+  if (!job.finished || job.finished_sent || !on_disk(job.ended_position)) return;
   const bool whole = job.finished->reason() != proto::FAILED &&
                      job.finished->reason() != proto::CANCELLED_BY_CLIENT;
   if (whole && job.sent < job.answer.size()) return;

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <set>
 
+#include "actors/running_hash.hpp"
 #include "cluster/client/utf8_text.hpp"
 
 namespace troupe::cluster {
@@ -150,6 +151,33 @@ status check_prompt(const proto::JobSpecification& job, const job_bounds& bounds
   return {};
 }
 
+// What a client that resumes holds: one piece from token 0 to from_index, under the hashes that it
+// claims.
+status check_held(const proto::SubmitJob& submission) {
+  if (submission.held().empty()) return {};
+  const auto corrupt = [](std::string message) -> status {
+    return error{error_code::data_corrupt, "prefix_lost: " + std::move(message),
+                 "hand back the tokens as they came, or submit a new job"};
+  };
+  if (!submission.has_pinned() || submission.pinned().job_id() != submission.job_id())
+    return corrupt("tokens are held without the JobAccepted that they came under");
+  std::uint64_t next = 0, hash = running_hash_start;
+  for (const proto::JobTokens& frame : submission.held()) {
+    if (frame.ids().empty() || frame.first_index() != next)
+      return corrupt("held tokens go on at index " + std::to_string(frame.first_index()) +
+                     " where " + std::to_string(next) + " is due");
+    next += static_cast<std::uint64_t>(frame.ids_size());
+    hash = running_hash_of(frame.ids(), hash);
+    if (hash != frame.running_hash())
+      return corrupt("the running hash of the held tokens does not hold before index " +
+                     std::to_string(next));
+  }
+  if (next != submission.from_index())
+    return corrupt(std::to_string(next) + " tokens are held, the stream is asked from " +
+                   std::to_string(submission.from_index()));
+  return {};
+}
+
 }  // namespace
 
 status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds) {
@@ -174,6 +202,7 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
   if (submission.from_index() > most)
     return invalid("the stream is asked from token " + std::to_string(submission.from_index()),
                    "the job has at most " + std::to_string(most));
+  if (status held = check_held(submission); !held) return held;
   if (submission.tenant().size() > bounds.tenant_bytes_max || utf8_fault(submission.tenant()))
     return invalid("the tenant's name is not a name",
                    "UTF-8 of at most " + std::to_string(bounds.tenant_bytes_max) + " bytes is");
@@ -181,6 +210,23 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
     return invalid("priority is " + std::to_string(submission.priority()),
                    "allowed: 0 normal, 1 background, 2 urgent");
   return {};
+}
+
+status check_pinned(const proto::SubmitJob& submission, const proto::JobAccepted& pinned) {
+  if (!submission.has_pinned()) return {};
+  const proto::JobAccepted& before = submission.pinned();
+  const char* other =
+      before.model_digest() != pinned.model_digest()           ? "model"
+      : before.tokenizer_digest() != pinned.tokenizer_digest() ? "tokenizer"
+      : before.prompt_hash() != pinned.prompt_hash()           ? "prompt"
+      : before.tokens_max() != pinned.tokens_max()             ? "number of tokens"
+      : before.sampling().SerializeAsString() != pinned.sampling().SerializeAsString() ? "sampling"
+                                                                                       : nullptr;
+  if (!other) return {};
+  return error{error_code::data_corrupt,
+               std::string("prefix_lost: the job was begun with another ") + other +
+                   " than it would have here",
+               "resume where its model is the same file, or submit a new job"};
 }
 
 status check_prompt_tokens(const google::protobuf::RepeatedField<std::int32_t>& ids,

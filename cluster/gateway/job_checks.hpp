@@ -26,6 +26,10 @@ struct job_bounds {
 
 status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds);
 
+// What a client that resumes brings, against what this gateway pinned: the same job, bit for bit.
+// data_corrupt where it is another; nothing to check where it brings nothing.
+status check_pinned(const proto::SubmitJob& submission, const proto::JobAccepted& pinned);
+
 // The prompt against the model that will answer it. `ids` are the prompt's tokens.
 status check_prompt_tokens(const google::protobuf::RepeatedField<std::int32_t>& ids,
                            std::uint32_t context_tokens, std::uint32_t vocabulary_size);

@@ -8,8 +8,10 @@
 //  - running: SequenceTokens, SequenceFinished. Then finished; after a failure, dispatched again.
 //  - finished: nothing. Kept for a while, then forgotten.
 //
-// In every phase: CancelJob, the deadline and the loss of the client's session end the job;
-// anything that carries another fence than the running attempt's is dropped and counted.
+// In every phase: CancelJob and the deadline end the job; without its client it goes on for the
+// detach grace (an ephemeral one, and one that is not accepted yet, ends at once); anything that
+// carries another fence than the running attempt's is dropped and counted. A journaled job tells
+// its client that it is accepted, and that it has ended, once that record is durable.
 #pragma once
 
 #include <chrono>
@@ -47,6 +49,10 @@ struct job_record {
 
   // What was pinned.
   bool accepted = false;
+  bool acknowledged = false;  // its record is durable, or it needs none
+  bool journaled = false;
+  std::uint64_t ended_position = 0;  // in the journal; 0: has no end there
+  bool brought_prefix = false;       // tokens came from its client: not for the caches
   std::string digest;
   proto::JobAccepted pinned;
   google::protobuf::RepeatedField<std::int32_t> prompt_ids;
@@ -60,7 +66,7 @@ struct job_record {
   std::uint64_t worker_incarnation = 0;
   bool worker_ready = false;
   std::vector<std::string> holders;
-  std::string numerics_class;  // of the attempt; what is delivered was computed in `first_class`
+  std::string numerics_class;  // of the attempt; its first tokens were computed in `first_class`
   std::string first_class;
   bool class_changed = false;
   std::uint32_t attempt = 0;  // StartSequence sent so far
@@ -74,11 +80,13 @@ struct job_record {
   std::optional<time_point_us> gap_since;
   time_point_us progress_at{};
   std::optional<time_point_us> waiting_since;
+  time_point_us patient_until{};  // while a gateway that was started again has not found its nodes
   answer_stream answer;
 
   // Toward the client.
-  std::uint32_t sent = 0;        // next index to send
-  std::uint64_t sent_limit = 0;  // index that its credit ends before
+  std::optional<time_point_us> detached_since;  // it has none
+  std::uint32_t sent = 0;                       // next index to send
+  std::uint64_t sent_limit = 0;                 // index that its credit ends before
   std::optional<time_point_us> accepted_at, first_token_at;
   proto::AnswerSource source = proto::COMPUTED;
   std::optional<proto::JobFinished> finished;

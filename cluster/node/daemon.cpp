@@ -176,7 +176,8 @@ role_handle node_daemon::make(const std::string& actor) {
   if (actor == "model_loader")
     return spawn_model_loader(*system_, settings_.loader, board_, gauge, load_);
   if (actor == "gateway")
-    return spawn_gateway(*system_, settings_.gateway, board_, gauge, gateway_shown_);
+    return spawn_gateway(*system_, settings_.gateway, settings_.journal, board_, gauge,
+                         gateway_shown_);
   node_role_outside outside;
   outside.board = &board_;
   outside.load = load_;

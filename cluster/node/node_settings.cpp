@@ -45,6 +45,9 @@ gateway_settings gateway_part(const settings& from) {
   out.jobs_max = bounded<std::uint32_t>(from.integer("gateway.jobs_max"));
   out.tenant_jobs_max = bounded<std::uint32_t>(from.integer("gateway.tenant_jobs_max"));
   out.finished_jobs_kept = bounded<std::uint32_t>(from.integer("gateway.finished_jobs_kept"));
+  out.finished_kept_for = from.duration("gateway.finished_kept_for");
+  out.detach_grace = from.duration("gateway.detach_grace");
+  out.journal = from.flag("gateway.journal");
   out.default_credit = bounded<std::uint32_t>(from.integer("gateway.default_credit"));
   out.attempts_max = bounded<std::uint32_t>(from.integer("gateway.attempts_max"));
   out.job_deadline = from.duration("gateway.job_deadline");
@@ -141,6 +144,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.http = http_part(from);
   out.http.node = out.name;
   out.gateway = gateway_part(from);
+  out.journal.folder = out.state_directory / "journal";
+  out.journal.file_bytes_max = from.bytes("gateway.journal_file_max");
   out.gateway.node = out.name;
   out.gateway.epoch = incarnation;
   out.loader = loader_part(from, out.state_directory);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "actors/spawn.hpp"
-#include "cluster/gateway/gateway_core.hpp"
+#include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/http_server.hpp"
 #include "cluster/link/link.hpp"
 #include "cluster/node/node_role.hpp"
@@ -29,6 +29,7 @@ struct node_settings {
 
   link::link_settings link;
   gateway_settings gateway;
+  journal_place journal;
   node_role_settings node;
   loader_settings loader;
   inference_settings inference;

@@ -10,6 +10,7 @@
 
 #include "actors/running_hash.hpp"
 #include "cluster/gateway/gateway_core.hpp"
+#include "simulated_disk.hpp"
 
 namespace troupe::cluster {
 
@@ -82,9 +83,9 @@ inline proto::SequenceFinished end_of(const proto::StartSequence& start, std::ui
 class gateway_stage {
  public:
   explicit gateway_stage(std::vector<member> members = {node_with("home", proto::READY, true)},
-                         gateway_settings settings = plain_settings())
-      : core(std::move(settings)) {
-    show(std::move(members));
+                         gateway_settings wish = plain_settings())
+      : settings(std::move(wish)), core(settings) {
+    begin(std::move(members));
   }
 
   static gateway_settings plain_settings() {
@@ -95,6 +96,27 @@ class gateway_stage {
     return out;
   }
 
+  static gateway_settings journal_settings() {
+    gateway_settings out = plain_settings();
+    out.journal = true;
+    out.detach_grace = milliseconds(30'000);
+    return out;
+  }
+
+  void begin(std::vector<member> members) {
+    if (settings.journal) take(core.recover(std::vector(disk.content()), now));
+    show(std::move(members));
+  }
+  // The gateway's process died; another begins on the same disk. What was on its way is lost.
+  void restart(std::vector<member> members = {node_with("home", proto::READY, true)}) {
+    disk.kill();
+    sent.clear();
+    ++settings.epoch;
+    core = gateway_core(settings);
+    begin(std::move(members));
+  }
+  void sync() { take(core.durable(disk.sync(), now)); }
+
   void show(std::vector<member> members) {
     auto view = std::make_shared<cluster_view>();
     view->self = "home";
@@ -104,6 +126,9 @@ class gateway_stage {
 
   void take(gateway_effects effects) {
     for (auto& message : effects.messages) sent.push_back(std::move(message));
+    logged.insert(logged.end(), effects.log.begin(), effects.log.end());
+    disk.write(effects.journal);
+    if (effects.journal.urgent && syncs) sync();
   }
 
   void say(const std::string& node, const std::string& actor, proto::Envelope message) {
@@ -216,7 +241,11 @@ class gateway_stage {
     return out;
   }
 
+  gateway_settings settings;
   gateway_core core;
+  simulated_disk disk;
+  bool syncs = true;  // at once, where it is urgent
+  std::vector<std::string> logged;
   time_point_us now{1'000'000};
   std::vector<envelope_ptr> sent;
   bool contiguous = true;

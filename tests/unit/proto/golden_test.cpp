@@ -18,6 +18,7 @@
 #include "config/outcome.hpp"
 #include "filled_message.hpp"
 #include "proto/envelope.pb.h"
+#include "proto/journal.pb.h"
 #include "proto/link.pb.h"
 
 using namespace troupe;
@@ -89,20 +90,27 @@ proto::Envelope headed() {
   return envelope;
 }
 
-const google::protobuf::FileDescriptor& link_file() {
-  return *proto::LinkHello::descriptor()->file();
+using google::protobuf::Descriptor;
+
+// Messages that travel or lie outside of an envelope: the link's and the journal's.
+std::vector<const Descriptor*> messages_outside() {
+  std::vector<const Descriptor*> all;
+  for (const auto* file :
+       {proto::LinkHello::descriptor()->file(), proto::JournalRecord::descriptor()->file()})
+    for (int i = 0; i < file->message_type_count(); ++i) all.push_back(file->message_type(i));
+  return all;
 }
 
-std::unique_ptr<Message> message_of(const google::protobuf::Descriptor& type) {
+std::unique_ptr<Message> message_of(const Descriptor& type) {
   return std::unique_ptr<Message>(
       google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type)->New());
 }
 
-// A line's name is a payload of the envelope ("submit_job") or a message of link.proto
-// ("LinkHello").
+// A line's name is a payload of the envelope ("submit_job") or a message outside ("LinkHello").
 std::unique_ptr<Message> empty_message(const std::string& name) {
-  const auto* of_link = link_file().FindMessageTypeByName(name);
-  return message_of(of_link != nullptr ? *of_link : *proto::Envelope::descriptor());
+  for (const Descriptor* type : messages_outside())
+    if (type->name() == name) return message_of(*type);
+  return message_of(*proto::Envelope::descriptor());
 }
 
 using filled_line = std::pair<std::string, std::unique_ptr<Message>>;
@@ -125,10 +133,16 @@ std::vector<filled_line> filled_messages() {
       all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
     }
   }
-  for (int i = 0; i < link_file().message_type_count(); ++i) {
-    auto message = message_of(*link_file().message_type(i));
+  for (const Descriptor* type : messages_outside()) {
+    auto message = message_of(*type);
     fill(*message);
-    all.emplace_back(link_file().message_type(i)->name(), std::move(message));
+    all.emplace_back(type->name(), std::move(message));
+    const OneofDescriptor* kinds = type->FindOneofByName("kind");
+    for (int i = 1; kinds != nullptr && i < kinds->field_count(); ++i) {
+      message = message_of(*type);
+      fill_field(*message, *kinds->field(i));
+      all.emplace_back(type->name(), std::move(message));
+    }
   }
   return all;
 }
@@ -151,9 +165,9 @@ TEST_CASE("every payload has golden bytes, and they are what the message gives t
       CHECK(envelope->payload_case() == field->number());
     }
   }
-  for (int i = 0; i < link_file().message_type_count(); ++i) {
-    CAPTURE(link_file().message_type(i)->name());
-    CHECK(lines_of[link_file().message_type(i)->name()] > 0);
+  for (const Descriptor* type : messages_outside()) {
+    CAPTURE(type->name());
+    CHECK(lines_of[type->name()] > 0);
   }
   for (int i = 0; i < payloads().field_count(); ++i) {
     CAPTURE(payloads().field(i)->name());
@@ -165,8 +179,7 @@ TEST_CASE(
     "the golden bytes set every field of every message, so that a new field needs new bytes") {
   std::set<std::string> wanted, present;
   collect_all_fields(*proto::Envelope::descriptor(), wanted);
-  for (int i = 0; i < link_file().message_type_count(); ++i)
-    collect_all_fields(*link_file().message_type(i), wanted);
+  for (const Descriptor* type : messages_outside()) collect_all_fields(*type, wanted);
   for (const golden_line& line : golden_lines()) {
     const auto message = empty_message(line.payload);
     REQUIRE(message->ParseFromString(bytes_of_hex(line.hex)));
