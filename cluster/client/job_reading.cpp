@@ -49,8 +49,14 @@ error error_of(const proto::Error& e) {
 
 void job_reading::take(const proto::JobAccepted& accepted) {
   if (ended_) return;
+  if (accepted_ && (accepted.sampling().seed() != pinned_.sampling().seed() ||
+                    accepted.model_digest() != pinned_.model_digest()))
+    return fail(
+        {error_code::data_corrupt, "the gateway went on with another job", "submit the job again"});
   if (!accepted_) hash_ = running_hash_start;
   accepted_ = true;
+  pinned_ = accepted;
+  pinned_.clear_attached();
   report_.job_id = uuid_text(accepted.job_id());
   report_.model_name = accepted.model_name();
   report_.model_digest = accepted.model_digest();
@@ -77,6 +83,7 @@ void job_reading::take(const proto::JobTokens& frame) {
                      " of " + std::to_string(frame.ids_size()) + " tokens",
                  "submit the job again"});
   hash_ = hash;
+  keep(frame);
   const bool scored = frame.log_probabilities_size() == frame.ids_size();
   for (int i = 0; i < frame.ids_size(); ++i) {
     token t;
@@ -104,6 +111,7 @@ void job_reading::take(const proto::JobFinished& finished) {
   report_.variant = origin.variant();
   report_.source = source_of(origin.source());
   report_.attempts = origin.attempts();
+  report_.class_changed = origin.class_changed();
   report_.prefix_tokens = origin.prefix_tokens();
   report_.embedding.assign(finished.embedding().begin(), finished.embedding().end());
   report_.queue_us = origin.queue_us();
@@ -127,6 +135,38 @@ void job_reading::fail(error why) {
   report_.reason = finish_reason::failed;
   report_.failure = why;
   failure_ = std::move(why);
+}
+
+// Small frames are kept as larger ones.
+void job_reading::keep(const proto::JobTokens& frame) {
+  constexpr int tokens_max = 256;
+  const auto can_be_cut = [](const proto::JobTokens& one) {
+    return one.ids_size() == 1 || one.text_ends_size() == one.ids_size();
+  };
+  if (held_.empty() || held_.back().ids_size() + frame.ids_size() > tokens_max ||
+      held_.back().numerics_class() != frame.numerics_class() || !can_be_cut(held_.back()) ||
+      !can_be_cut(frame))
+    return held_.push_back(frame);
+  proto::JobTokens& last = held_.back();
+  const auto before = static_cast<std::uint32_t>(last.text().size());
+  if (last.text_ends().empty()) last.add_text_ends(before);
+  if (frame.text_ends().empty())
+    last.add_text_ends(before + static_cast<std::uint32_t>(frame.text().size()));
+  for (const std::uint32_t end : frame.text_ends()) last.add_text_ends(before + end);
+  last.mutable_text()->append(frame.text());
+  last.mutable_ids()->MergeFrom(frame.ids());
+  last.mutable_log_probabilities()->MergeFrom(frame.log_probabilities());
+  last.mutable_alternatives()->MergeFrom(frame.alternatives());
+  last.set_running_hash(frame.running_hash());
+}
+
+void job_reading::resume(proto::SubmitJob& job) {
+  job.set_from_index(next_index_);
+  if (accepted_) *job.mutable_pinned() = pinned_;
+  for (const proto::JobTokens& frame : held_) *job.add_held() = frame;
+  const auto waiting = static_cast<std::uint32_t>(tokens_.size());
+  job.set_credit_tokens(window_ > waiting ? window_ - waiting : 1);
+  read_since_grant_ = 0;
 }
 
 token job_reading::pop() {

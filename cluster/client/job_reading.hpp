@@ -2,12 +2,14 @@
 // tokens until they are read.
 //
 // Invariants: tokens leave in index order, each once; the running hash holds at every frame; no
-// more than the credit that was granted waits here. Threading: none; the session guards it.
+// more than the credit that was granted waits here. What came is kept, for another gateway to go on
+// from. Threading: none; the session guards it.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include "cluster/client/troupe.hpp"
 #include "proto/envelope.pb.h"
@@ -27,6 +29,8 @@ class job_reading {
   bool ended() const { return ended_; }
   bool has_token() const { return !tokens_.empty(); }
   token pop();
+  // Asks for the rest: `job` as it was submitted, with what is held, and a window of credit.
+  void resume(proto::SubmitJob& job);
   // Credit to grant now that tokens were read: 0, or at least half of the window.
   std::uint32_t credit_due();
   // Why the stream failed; to be told after the tokens that came before.
@@ -34,7 +38,11 @@ class job_reading {
   const report& summary() const { return report_; }
 
  private:
+  void keep(const proto::JobTokens& frame);
+
   std::uint32_t window_;
+  proto::JobAccepted pinned_;
+  std::vector<proto::JobTokens> held_;
   bool accepted_ = false;
   bool ended_ = false;
   std::optional<error> failure_;

@@ -9,45 +9,64 @@ namespace {
 
 constexpr std::uint32_t window_tokens = 256;  // sent ahead of what the caller has read
 constexpr milliseconds submit_wait{60'000};   // for JobAccepted: the prompt is tokenised first
+constexpr milliseconds retry_wait{250};       // before a gateway that refused is asked again
 
 error gone(const std::string& at, const std::string& reason) {
   return {error_code::unavailable, "the node at " + at + " is gone: " + reason,
           "submit at another node of the cluster"};
 }
 
+// "a:1,tcp://b:2" as addresses without a scheme.
+result<std::vector<std::string>> addresses_of(std::string_view at) {
+  constexpr std::string_view scheme = "tcp://";
+  std::vector<std::string> out;
+  for (std::size_t begin = 0; begin <= at.size();) {
+    const std::size_t end = std::min(at.find(',', begin), at.size());
+    std::string_view one = at.substr(begin, end - begin);
+    if (one.starts_with(scheme)) one.remove_prefix(scheme.size());
+    const std::size_t colon = one.rfind(':');
+    if (colon == 0 || colon == std::string::npos || colon + 1 == one.size())
+      return error{error_code::invalid_argument,
+                   "\"" + std::string(one) + "\" is no node's address",
+                   "HOST:PORT, as in 127.0.0.1:7411; commas between several"};
+    out.emplace_back(one);
+    begin = end + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
-result<std::shared_ptr<session>> session::open(std::string_view at, milliseconds wait_max) {
-  constexpr std::string_view scheme = "tcp://";
-  std::string address(at.starts_with(scheme) ? at.substr(scheme.size()) : at);
-  const std::size_t colon = address.rfind(':');
-  if (colon == 0 || colon == std::string::npos || colon + 1 == address.size())
-    return error{error_code::invalid_argument, "\"" + std::string(at) + "\" is no node's address",
-                 "HOST:PORT, as in 127.0.0.1:7411"};
+result<std::shared_ptr<session>> session::open(std::string_view at, connect_options options) {
+  const result<std::vector<std::string>> addresses = addresses_of(at);
+  if (!addresses) return addresses.failure();
   std::shared_ptr<session> out(new session);
   out->name_ = "client-" + uuid_text(make_uuid());
-  out->at_ = address;
+  out->at_ = at;
+  out->resume_wait_ = options.resume_wait;
   link::link_settings settings;
   settings.listen.clear();
   result<std::unique_ptr<link::endpoint>> opened =
       link::endpoint::open({out->name_, 1, link::peer_role::client}, settings, *out);
   if (!opened) return opened.failure();
   out->endpoint_ = std::move(*opened);
-  if (status dialled = out->endpoint_->connect(std::string(scheme) + address); !dialled)
-    return dialled.failure();
+  for (const std::string& address : *addresses)
+    if (status dialled = out->endpoint_->connect("tcp://" + address); !dialled)
+      return dialled.failure();
   std::unique_lock lock{out->guard_};
-  if (!out->changed_.wait_for(lock, wait_max, [&] { return !out->gateway_.empty(); }))
-    return error{
-        error_code::unavailable,
-        "no trouped answers at " + address + " within " + std::to_string(wait_max.count()) + " ms",
-        "start it, or name another node"};
+  if (!out->changed_.wait_for(lock, options.wait_max, [&] { return !out->gateway_.empty(); }))
+    return error{error_code::unavailable,
+                 "no trouped answers at " + out->at_ + " within " +
+                     std::to_string(options.wait_max.count()) + " ms",
+                 "start it, or name another node"};
   out->node_ = out->gateway_;
   return out;
 }
 
 bool session::wait_until_gone(milliseconds wait_max) {
   std::unique_lock lock{guard_};
-  return changed_.wait_for(lock, wait_max, [&] { return gateway_.empty(); });
+  return changed_.wait_for(lock, wait_max,
+                           [&] { return std::find(up_.begin(), up_.end(), node_) == up_.end(); });
 }
 
 session::~session() {
@@ -67,6 +86,66 @@ status session::send(proto::Envelope message) {
   return endpoint_->send(std::make_shared<const proto::Envelope>(std::move(message)));
 }
 
+status session::hand_over(running_job& job, const std::string& avoided) {
+  job.retry_at.reset();
+  job.gateway.clear();
+  for (const std::string& node : up_)
+    if (job.gateway.empty() || job.gateway == avoided) job.gateway = node;
+  if (job.gateway.empty()) return {};  // the next one that comes up gets it
+  job.correlation = next_correlation_++;
+  proto::Envelope message = to_gateway("gateway");
+  message.mutable_target()->set_node(job.gateway);
+  message.set_correlation(job.correlation);
+  *message.mutable_submit_job() = job.asked;
+  job.reading.resume(*message.mutable_submit_job());
+  return send(std::move(message));
+}
+
+void session::lose(running_job& job, error why) {
+  if (job.reading.ended()) return;
+  job.gateway.clear();
+  job.last_error = std::move(why);
+  if (resume_wait_.count() == 0) return job.reading.fail(job.last_error);
+  if (!job.lost_at) job.lost_at = steady_clock::now();
+}
+
+// Some refusals are of the moment: a gateway that stops, or has just begun.
+void session::refused(running_job& job, const proto::Error& why) {
+  const bool passes = why.code() == proto::Error::UNAVAILABLE ||
+                      (job.lost_at && (why.code() == proto::Error::NOT_FOUND ||
+                                       why.code() == proto::Error::RESOURCE_EXHAUSTED));
+  if (!job.reading.accepted() || !passes || resume_wait_.count() == 0)
+    return job.reading.fail(error_of(why));
+  const std::string refuser = job.gateway;
+  const bool again = job.lost_at.has_value();
+  lose(job, error_of(why));
+  if (again || up_.size() < 2)
+    job.retry_at = steady_clock::now() + retry_wait;
+  else if (status sent = hand_over(job, refuser); !sent)
+    job.retry_at = steady_clock::now() + retry_wait;
+}
+
+template <class News>
+bool session::wait_for_job(std::unique_lock<std::mutex>& lock, running_job& job,
+                           milliseconds wait_max, News&& has_news) {
+  const auto until = steady_clock::now() + wait_max;
+  while (!has_news()) {
+    const auto now = steady_clock::now();
+    if (job.lost_at && now >= *job.lost_at + resume_wait_) {
+      job.reading.fail(job.last_error);
+      continue;
+    }
+    if (now >= until) return false;
+    if (job.retry_at && now >= *job.retry_at)
+      if (status sent = hand_over(job, gateway_); !sent) job.retry_at = now + retry_wait;
+    auto wake = until;
+    if (job.lost_at) wake = std::min(wake, *job.lost_at + resume_wait_);
+    if (job.retry_at) wake = std::min(wake, *job.retry_at);
+    changed_.wait_until(lock, wake);
+  }
+  return true;
+}
+
 status session::submit(const proto::SubmitJob& job) {
   std::unique_lock lock{guard_};
   if (gateway_.empty()) return gone(at_, "not connected");
@@ -74,22 +153,20 @@ status session::submit(const proto::SubmitJob& job) {
   if (jobs_.contains(id))
     return error{error_code::already_exists, "job " + uuid_text(id) + " is being read already",
                  "end that stream first"};
-  running_job& mine = jobs_.emplace(id, running_job{job_reading(window_tokens), 0}).first->second;
-  mine.correlation = next_correlation_++;
-  proto::Envelope message = to_gateway("gateway");
-  message.set_correlation(mine.correlation);
-  *message.mutable_submit_job() = job;
-  message.mutable_submit_job()->set_credit_tokens(window_tokens);
-  status sent = send(std::move(message));
+  running_job& mine =
+      jobs_.emplace(id, running_job{job_reading(window_tokens), job, {}, 0, {}, {}, {}})
+          .first->second;
+  status sent = hand_over(mine, {});
   if (sent) {
-    const bool answered = changed_.wait_for(
-        lock, submit_wait, [&] { return mine.reading.accepted() || mine.reading.ended(); });
+    const bool answered = wait_for_job(
+        lock, mine, submit_wait, [&] { return mine.reading.accepted() || mine.reading.ended(); });
     if (mine.reading.accepted()) return {};
     sent = answered ? *mine.reading.failure()
                     : error{error_code::deadline_exceeded, "the gateway did not answer in time",
                             "look at troupe status"};
-    if (!answered) {
+    if (!answered && !mine.gateway.empty()) {
       proto::Envelope stop = to_gateway("gateway");
+      stop.mutable_target()->set_node(mine.gateway);
       stop.mutable_cancel_job()->set_job_id(id);
       (void)send(std::move(stop)).ok();
     }
@@ -100,15 +177,18 @@ status session::submit(const proto::SubmitJob& job) {
 
 result<std::optional<token>> session::next(const std::string& job_id, milliseconds wait_max) {
   std::unique_lock lock{guard_};
-  job_reading& reading = jobs_.at(job_id).reading;
-  changed_.wait_for(lock, wait_max, [&] { return reading.has_token() || reading.ended(); });
+  running_job& job = jobs_.at(job_id);
+  job_reading& reading = job.reading;
+  wait_for_job(lock, job, wait_max, [&] { return reading.has_token() || reading.ended(); });
   if (reading.has_token()) {
     token out = reading.pop();
-    if (const std::uint32_t credit = reading.credit_due(); credit > 0 && !gateway_.empty()) {
+    // Without a gateway the next submission grants it.
+    if (const std::uint32_t credit = job.gateway.empty() ? 0 : reading.credit_due(); credit > 0) {
       proto::Envelope message = to_gateway("gateway");
+      message.mutable_target()->set_node(job.gateway);
       message.mutable_grant_job_credit()->set_job_id(job_id);
       message.mutable_grant_job_credit()->set_tokens(credit);
-      if (status sent = send(std::move(message)); !sent) reading.fail(sent.failure());
+      if (status sent = send(std::move(message)); !sent) lose(job, sent.failure());
     }
     return std::optional<token>(std::move(out));
   }
@@ -126,8 +206,10 @@ report session::summary(const std::string& job_id) const {
 
 void session::cancel(const std::string& job_id) {
   const std::lock_guard lock{guard_};
-  if (jobs_.at(job_id).reading.ended() || gateway_.empty()) return;
+  const running_job& job = jobs_.at(job_id);
+  if (job.reading.ended() || job.gateway.empty()) return;
   proto::Envelope message = to_gateway("gateway");
+  message.mutable_target()->set_node(job.gateway);
   message.mutable_cancel_job()->set_job_id(job_id);
   (void)send(std::move(message)).ok();
 }
@@ -168,7 +250,12 @@ void session::on_peer_up(const link::peer_view& peer) {
   if (peer.who.role != link::peer_role::node) return;
   {
     const std::lock_guard lock{guard_};
-    gateway_ = peer.who.name;
+    up_.push_back(peer.who.name);
+    if (gateway_.empty()) gateway_ = peer.who.name;
+    for (auto& [id, job] : jobs_)
+      if (job.lost_at && job.gateway.empty() && !job.retry_at && !job.reading.ended())
+        if (status sent = hand_over(job, {}); !sent)
+          job.retry_at = steady_clock::now() + retry_wait;
   }
   changed_.notify_all();
 }
@@ -177,10 +264,17 @@ void session::on_peer_down(const link::peer_view& peer, std::string reason,
                            std::vector<link::envelope_ptr>) {
   {
     const std::lock_guard lock{guard_};
-    if (peer.who.name != gateway_) return;
-    gateway_.clear();
-    for (auto& [id, job] : jobs_) job.reading.fail(gone(at_, reason));
-    for (auto& [correlation, request] : requests_) request.failure = gone(at_, reason);
+    std::erase(up_, peer.who.name);
+    if (peer.who.name == gateway_) {
+      gateway_ = up_.empty() ? std::string() : up_.front();
+      for (auto& [correlation, request] : requests_) request.failure = gone(at_, reason);
+    }
+    for (auto& [id, job] : jobs_) {
+      if (job.gateway != peer.who.name || job.reading.ended()) continue;
+      lose(job, gone(at_, reason));
+      if (job.reading.ended()) continue;
+      if (status sent = hand_over(job, {}); !sent) job.retry_at = steady_clock::now() + retry_wait;
+    }
   }
   changed_.notify_all();
 }
@@ -188,14 +282,13 @@ void session::on_peer_down(const link::peer_view& peer, std::string reason,
 void session::on_envelope(const link::peer_view& from, link::envelope_ptr message) {
   {
     const std::lock_guard lock{guard_};
-    if (from.who.name != gateway_) return;
-    take(message);
+    take(from.who.name, message);
   }
   changed_.notify_all();
 }
 
-void session::take(const link::envelope_ptr& message) {
-  if (message->correlation() != 0) {
+void session::take(const std::string& from, const link::envelope_ptr& message) {
+  if (message->correlation() != 0 && from == gateway_) {
     if (auto waiting = requests_.find(message->correlation()); waiting != requests_.end()) {
       waiting->second.reply = message;
       return;
@@ -203,12 +296,16 @@ void session::take(const link::envelope_ptr& message) {
   }
   const auto job_of = [&](const std::string& id) -> job_reading* {
     const auto found = jobs_.find(id);
-    return found == jobs_.end() ? nullptr : &found->second.reading;
+    return found == jobs_.end() || found->second.gateway != from ? nullptr : &found->second.reading;
   };
   switch (message->payload_case()) {
     case proto::Envelope::kJobAccepted:
-      if (job_reading* job = job_of(message->job_accepted().job_id()))
+      if (job_reading* job = job_of(message->job_accepted().job_id())) {
+        if (message->correlation() != jobs_.at(message->job_accepted().job_id()).correlation)
+          return;
         job->take(message->job_accepted());
+        jobs_.at(message->job_accepted().job_id()).lost_at.reset();
+      }
       return;
     case proto::Envelope::kJobTokens:
       if (job_reading* job = job_of(message->job_tokens().job_id()))
@@ -220,8 +317,9 @@ void session::take(const link::envelope_ptr& message) {
       return;
     case proto::Envelope::kError:
       for (auto& [id, job] : jobs_)
-        if (message->correlation() != 0 && job.correlation == message->correlation())
-          job.reading.fail(error_of(message->error()));
+        if (message->correlation() != 0 && job.correlation == message->correlation() &&
+            job.gateway == from)
+          refused(job, message->error());
       return;
     default:
       return;

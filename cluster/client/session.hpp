@@ -1,5 +1,8 @@
-// A client's side of the link: one gateway, many jobs, requests with replies.
+// A client's side of the link: one gateway at a time, many jobs, requests with replies.
 //
+// Every address that was given is dialled; the node that came first is the gateway until it goes.
+// A job whose gateway is gone, or has forgotten it, is submitted with what it holds at another node
+// that is up, or at the same one; what refuses it for now is asked again, up to resume_wait.
 // Threading: every member from any thread; link events come on the link's I/O thread and only touch
 // state under the lock.
 #pragma once
@@ -8,7 +11,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "cluster/client/job_reading.hpp"
 #include "cluster/client/troupe.hpp"
@@ -21,7 +26,7 @@ using std::chrono::steady_clock;
 
 class session final : private link::link_events {
  public:
-  static result<std::shared_ptr<session>> open(std::string_view at, milliseconds wait_max);
+  static result<std::shared_ptr<session>> open(std::string_view at, connect_options options);
   ~session() override;
 
   // Submits and waits until the gateway has taken or refused the job.
@@ -40,7 +45,12 @@ class session final : private link::link_events {
  private:
   struct running_job {
     job_reading reading;
+    proto::SubmitJob asked;
+    std::string gateway;  // empty: none has it now
     std::uint64_t correlation = 0;
+    std::optional<steady_clock::time_point> lost_at;  // its gateway; until another has taken it
+    std::optional<steady_clock::time_point> retry_at;
+    error last_error{};
   };
   struct waiting_request {
     link::envelope_ptr reply;
@@ -54,13 +64,24 @@ class session final : private link::link_events {
                     std::vector<link::envelope_ptr> undelivered) override;
   proto::Envelope to_gateway(const char* actor) const;
   status send(proto::Envelope message);
-  void take(const link::envelope_ptr& message);
+  void take(const std::string& from, const link::envelope_ptr& message);
+  void refused(running_job& job, const proto::Error& why);
+  // Under the lock: hands the job to a node that is up, another than `avoided` where there is one.
+  status hand_over(running_job& job, const std::string& avoided);
+  void lose(running_job& job, error why);
+  // Waits until the job has news for its reader or the time is over, and tries again what was
+  // refused for now. False: the time is over.
+  template <class News>
+  bool wait_for_job(std::unique_lock<std::mutex>& lock, running_job& job, milliseconds wait_max,
+                    News&& has_news);
 
   mutable std::mutex guard_;
   std::condition_variable changed_;
   std::string name_, at_;
-  std::string gateway_;  // empty: not connected
-  std::string node_;     // the name that it had when the session was opened
+  milliseconds resume_wait_{0};
+  std::vector<std::string> up_;  // nodes that can be reached
+  std::string gateway_;          // one of them; empty: not connected
+  std::string node_;             // the name that it had when the session was opened
   std::uint64_t next_correlation_ = 1;
   std::map<std::string, running_job> jobs_;  // by the id's 16 bytes
   std::map<std::uint64_t, waiting_request> requests_;

@@ -84,7 +84,7 @@ class cluster_session final : public cluster {
       if (!cluster) return cluster.failure();
       auto address = address_of((*cluster)->cluster_status(), node);
       if (!address) return address.failure();
-      auto opened = session::open(*address, drain_answer_wait);
+      auto opened = session::open(*address, {drain_answer_wait});
       if (!opened) return opened.failure();
       there = std::move(*opened);
     }
@@ -128,7 +128,7 @@ class cluster_session final : public cluster {
 }  // namespace
 
 result<std::unique_ptr<cluster>> cluster::connect(std::string_view at, connect_options options) {
-  result<std::shared_ptr<session>> opened = session::open(at, options.wait_max);
+  result<std::shared_ptr<session>> opened = session::open(at, options);
   if (!opened) return opened.failure();
   return std::unique_ptr<cluster>(std::make_unique<cluster_session>(std::move(*opened)));
 }

@@ -1,6 +1,8 @@
 // libtroupe: submit jobs to a troupe cluster and read their answers.
 //
-// A client talks to one gateway node at a time. Errors are values. Threading: a client may be used
+// A client talks to one gateway node at a time. When that is gone, streams go on by themselves at
+// the same one, once it is back, or at another that was named: no token is lost, repeated or
+// changed. Errors are values. Threading: a client may be used
 // from several threads; a job's stream is read by one thread at a time. Everything has a deadline.
 #pragma once
 
@@ -100,6 +102,7 @@ struct report {
   answer_source source = answer_source::computed;
   std::uint64_t seed = 0;
   std::uint32_t attempts = 0;
+  bool class_changed = false;       // parts of the answer come from different numerics classes
   std::uint32_t prefix_tokens = 0;  // of the prompt, that the worker had computed before
   std::vector<float> embedding;     // of a job with embed: unit length
   std::uint64_t queue_us = 0, prefill_us = 0, decode_us = 0, first_token_us = 0, total_us = 0;
@@ -118,11 +121,14 @@ class stream {
 
 struct connect_options {
   std::chrono::milliseconds wait_max{5000};
+  // How long a stream waits for a gateway to go on at; 0: it fails with its gateway.
+  std::chrono::milliseconds resume_wait{30'000};
 };
 
 class cluster {
  public:
-  // at: "HOST:PORT" of any node.
+  // at: "HOST:PORT" of any node, or several with commas between; the first that answers is used,
+  // the others stand by.
   static result<std::unique_ptr<cluster>> connect(std::string_view at,
                                                   connect_options options = {});
   virtual ~cluster() = default;

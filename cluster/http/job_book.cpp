@@ -145,6 +145,11 @@ void job_book::start_waiting() {
 void job_book::end(const std::string& id, record& job) {
   if (job.now == phase::submitted || job.now == phase::running) {
     --running_;
+    if (!job.finished) {  // the gateway would keep it for a client that returns
+      proto::Envelope stop;
+      stop.mutable_cancel_job()->set_job_id(id);
+      post_to_gateway(id, std::move(stop));
+    }
     ended_sessions_.push_back(session_of(id));
   }
   job.now = phase::ended;
@@ -200,7 +205,7 @@ bool job_book::cancel(const std::string& id) {
   if (found == jobs_.end()) return false;
   if (found->second.now == phase::ended) return true;
   found->second.cancelled = true;
-  end(id, found->second);  // the session's end stops it at the gateway
+  end(id, found->second);
   return true;
 }
 

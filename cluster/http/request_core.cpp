@@ -46,6 +46,7 @@ std::vector<proto::Envelope> request_core::submissions() const {
     out.push_back(to_gateway());
     out.back().set_correlation(i + 1);
     *out.back().mutable_submit_job() = work_.jobs[i];
+    out.back().mutable_submit_job()->set_ephemeral(true);  // a request that is gone has no second
   }
   return out;
 }

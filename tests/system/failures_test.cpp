@@ -124,7 +124,7 @@ TEST_CASE("a client that disappears mid-stream: its sequence is freed") {
     void on_peer_down(const troupe::link::peer_view&, std::string,
                       std::vector<troupe::link::envelope_ptr>) override {}
   } events;
-  node only({.name = "only"});
+  node only({.name = "only", .detach_grace = "200ms"});
   REQUIRE_MESSAGE(only.ready(), only.errors());
   auto watcher = only.connect();
   {
@@ -183,10 +183,10 @@ TEST_CASE("a stream that is dropped or cancelled frees its sequence") {
   CHECK(eventually([&] { return running_at(*at, "only") == 0; }));
 }
 
-TEST_CASE("a gateway that dies mid-stream: the client gets an error, not silence") {
+TEST_CASE("a gateway that dies mid-stream and stays away: the client gets an error, not silence") {
   node only({.name = "only"});
   REQUIRE_MESSAGE(only.ready(), only.errors());
-  auto at = only.connect();
+  auto at = only.connect({milliseconds(10'000), milliseconds(500)});
   auto submitted = at->submit(long_job());
   REQUIRE_MESSAGE(submitted, submitted.failure().text());
   only.process().signal(SIGKILL);
@@ -200,7 +200,7 @@ TEST_CASE("a gateway that dies mid-stream: the client gets an error, not silence
 TEST_CASE("SIGTERM ends a node in order, also with a job running") {
   node only({.name = "only"});
   REQUIRE_MESSAGE(only.ready(), only.errors());
-  auto at = only.connect();
+  auto at = only.connect({milliseconds(10'000), milliseconds(500)});
   auto submitted = at->submit(long_job());
   REQUIRE_MESSAGE(submitted, submitted.failure().text());
   only.process().signal(SIGTERM);

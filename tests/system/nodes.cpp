@@ -1,5 +1,7 @@
 #include "nodes.hpp"
 
+#include <signal.h>
+
 #include <stdexcept>
 
 #include "kernels/gguf/gguf.hpp"
@@ -52,9 +54,15 @@ node::node(const node_wish& wish) {
   for (const std::string& peer : wish.peers) yaml += (yaml.back() == '[' ? "" : ", ") + peer;
   yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  enabled: ";
   yaml += wish.computes ? "true\n" : "false\n";
+  yaml += "gateway:\n  detach_grace: " + wish.detach_grace + "\n";
   if (!wish.redis.empty())
     yaml += "cache:\n  redis: " + wish.redis + "\n  redis_retry: 100ms\n  redis_deadline: 900ms\n";
   write_file(folder_.path() / "node.yaml", yaml);
+  begin();
+}
+
+void node::begin() {
+  address_.clear();
   process_.emplace(
       std::vector<std::string>{TROUPED, "--config", (folder_.path() / "node.yaml").string()},
       folder_.path() / "errors");
@@ -66,8 +74,17 @@ node::node(const node_wish& wish) {
   }
 }
 
-std::unique_ptr<cluster> node::connect() const {
-  auto connected = cluster::connect(at(), {milliseconds(10'000)});
+void node::kill() {
+  process_->signal(SIGKILL);
+  process_->wait(milliseconds(10'000));
+}
+
+void node::start_again() {
+  begin();
+}
+
+std::unique_ptr<cluster> node::connect(connect_options options) const {
+  auto connected = cluster::connect(at(), options);
   if (!connected) throw std::runtime_error(connected.failure().text() + "\n" + errors());
   return std::move(*connected);
 }

@@ -26,6 +26,7 @@ struct node_wish {
   bool preloads = false;  // the model is loaded (and fetched) at the start
   std::string listen = "tcp://127.0.0.1:0";
   std::optional<std::string> chat_template = {};  // of the model, instead of its own; "": none
+  std::string detach_grace = "30s";
 };
 
 class node {
@@ -39,12 +40,19 @@ class node {
   const std::filesystem::path& folder() const { return folder_.path(); }
   std::string errors() const { return content_of(folder_.path() / "errors"); }
   std::string log() const { return content_of(folder_.path() / "state" / "trouped.log"); }
-  std::unique_ptr<troupe::client::cluster> connect() const;
+  std::unique_ptr<troupe::client::cluster> connect(troupe::client::connect_options options = {
+                                                       milliseconds(10'000)}) const;
+  // Kills it as a crash would.
+  void kill();
+  // Another daemon on the same folder, at the same address where the wish named its port.
+  void start_again();
 
  private:
   scratch_folder folder_;
   std::optional<child_process> process_;
   std::string address_;
+
+  void begin();
 };
 
 struct answer {

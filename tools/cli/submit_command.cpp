@@ -105,7 +105,11 @@ void add_submit(CLI::App& app, action& chosen) {
   auto request = std::make_shared<submit_request>();
   CLI::App& command =
       *app.add_subcommand("submit", "send a prompt to a cluster and print the answer as it comes");
-  command.add_option("--at", request->at, "HOST:PORT of any node")->required();
+  command
+      .add_option("--at", request->at,
+                  "HOST:PORT of any node, or several with commas: the answer "
+                  "goes on at another one when its own dies")
+      ->required();
   command.add_option("--model", request->job.model, "a model's name or digest")->required();
   CLI::Option_group& prompt = *command.add_option_group("the prompt");
   prompt.add_option("--prompt", request->job.prompt, "the prompt, UTF-8");

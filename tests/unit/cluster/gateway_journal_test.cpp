@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 
+#include "cluster/journal/segment.hpp"
 #include "gateway_stage.hpp"
 
 using namespace troupe;
@@ -421,4 +423,44 @@ TEST_CASE("a client that holds other tokens than the gateway is refused") {
   CHECK(refusal(stage).code() == proto::Error::DATA_CORRUPT);
   one_by_one(stage, "home", start, 3, 8);
   CHECK(stage.delivered(3) == tokens_of(3, 8));  // the stream is still alice's
+}
+
+TEST_CASE("a hundred thousand jobs are read back and written anew") {
+  constexpr int jobs = 100'000;
+  std::string file;
+  proto::JournalRecord taken, tokens, end;
+  {
+    gateway_stage stage = journaled();
+    const auto start = stage.started(job_with('j'));
+    one_by_one(stage, "home", start, 0, 8);
+    stage.finished("home", end_of(start, 8));
+    stage.take(stage.core.rewrite_journal(stage.now));
+    for (const auto& record : stage.disk.content()) {
+      if (record.has_taken()) taken = record;
+      if (record.has_tokens()) tokens = record;
+      if (record.has_finished()) end = record;
+    }
+  }
+  for (int i = 0; i < jobs; ++i) {
+    std::string id = "job" + std::to_string(i);
+    id.resize(16, '.');
+    taken.mutable_taken()->mutable_asked()->set_job_id(id);
+    tokens.mutable_tokens()->set_job_id(id);
+    end.mutable_finished()->set_job_id(id);
+    journal::append_frame(file, 0, 1, taken.SerializeAsString());
+    journal::append_frame(file, 0, 1, tokens.SerializeAsString());
+    if (i % 100 != 0) journal::append_frame(file, 0, 1, end.SerializeAsString());
+  }
+  const auto began = std::chrono::steady_clock::now();
+  const auto content = journal::read_segment(file, 1);
+  gateway_core core(gateway_stage::journal_settings());
+  const auto effects = core.recover(content.records, time_point_us(1'000'000));
+  const auto took = std::chrono::steady_clock::now() - began;
+  MESSAGE("read and taken up in " << std::chrono::duration_cast<milliseconds>(took).count()
+                                  << " ms, of " << file.size() / 1'000'000 << " MB");
+  CHECK(content.records.size() == 3 * jobs - jobs / 100);
+  CHECK(core.known_jobs() == jobs);
+  CHECK(core.counters().running == jobs / 100);
+  CHECK(effects.journal.fresh);
+  CHECK(effects.journal.records.size() == content.records.size() + 1);
 }
