@@ -114,15 +114,16 @@ void session::refused(running_job& job, const proto::Error& why) {
   const bool passes = why.code() == proto::Error::UNAVAILABLE ||
                       (job.lost_at && (why.code() == proto::Error::NOT_FOUND ||
                                        why.code() == proto::Error::RESOURCE_EXHAUSTED));
-  if (!job.reading.accepted() || !passes || resume_wait_.count() == 0)
-    return job.reading.fail(error_of(why));
   const std::string refuser = job.gateway;
   const bool again = job.lost_at.has_value();
+  const bool may_go_on = job.reading.accepted() || (!again && up_.size() > 1);
+  if (!passes || !may_go_on || resume_wait_.count() == 0) return job.reading.fail(error_of(why));
   lose(job, error_of(why));
-  if (again || up_.size() < 2)
+  if (again || up_.size() < 2 || !hand_over(job, refuser).ok()) {
     job.retry_at = steady_clock::now() + retry_wait;
-  else if (status sent = hand_over(job, refuser); !sent)
-    job.retry_at = steady_clock::now() + retry_wait;
+    return;
+  }
+  gateway_ = job.gateway;  // new jobs go there too
 }
 
 template <class News>
@@ -288,7 +289,7 @@ void session::on_envelope(const link::peer_view& from, link::envelope_ptr messag
 }
 
 void session::take(const std::string& from, const link::envelope_ptr& message) {
-  if (message->correlation() != 0 && from == gateway_) {
+  if (message->correlation() != 0) {
     if (auto waiting = requests_.find(message->correlation()); waiting != requests_.end()) {
       waiting->second.reply = message;
       return;

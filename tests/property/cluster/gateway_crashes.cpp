@@ -33,6 +33,7 @@ struct troubled_stream {
     stage().settings.seed_salt = 1000 + gateways.size();
     stage().core = gateway_core(stage().settings);
     stage().begin({node_with("home", proto::READY, true)});
+    start.reset();
     come_back();
   }
   void crash(bool power, std::size_t kept) {
@@ -45,7 +46,6 @@ struct troubled_stream {
     come_back();
   }
   void come_back() {
-    start.reset();
     proto::SubmitJob job = wish;
     if (pinned) {
       *job.mutable_pinned() = *pinned;

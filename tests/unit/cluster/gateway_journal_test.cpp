@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 
 #include "cluster/journal/segment.hpp"
 #include "gateway_stage.hpp"
@@ -451,13 +451,13 @@ TEST_CASE("a hundred thousand jobs are read back and written anew") {
     journal::append_frame(file, 0, 1, tokens.SerializeAsString());
     if (i % 100 != 0) journal::append_frame(file, 0, 1, end.SerializeAsString());
   }
-  const auto began = std::chrono::steady_clock::now();
+  const std::clock_t began = std::clock();
   const auto content = journal::read_segment(file, 1);
   gateway_core core(gateway_stage::journal_settings());
   const auto effects = core.recover(content.records, time_point_us(1'000'000));
-  const auto took = std::chrono::steady_clock::now() - began;
-  MESSAGE("read and taken up in " << std::chrono::duration_cast<milliseconds>(took).count()
-                                  << " ms, of " << file.size() / 1'000'000 << " MB");
+  const auto took = (std::clock() - began) * 1000 / CLOCKS_PER_SEC;
+  MESSAGE("read and taken up in " << took << " ms of one core, from " << file.size() / 1'000'000
+                                  << " MB");
   CHECK(content.records.size() == 3 * jobs - jobs / 100);
   CHECK(core.known_jobs() == jobs);
   CHECK(core.counters().running == jobs / 100);

@@ -128,7 +128,9 @@ TEST_CASE("a cancelled job ends its session; one that waits never begins") {
   CHECK(book.take_ended_sessions().empty());
   CHECK(book.cancel(std::string(16, 'a')));
   CHECK(book.take_ended_sessions().size() == 1);
-  CHECK(book.take_messages().empty());
+  const auto sent = book.take_messages();
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].cancel_job().job_id() == std::string(16, 'a'));
   CHECK(state(book, 'a')["state"] == "cancelled");
   tokens(book, 'a', 0, 1, "late");
   CHECK(state(book, 'a')["tokens"] == 0);
@@ -145,6 +147,7 @@ TEST_CASE("a gateway that forgot everything fails what it had and gets what wait
   CHECK(state(book, 'a')["state"] == "failed");
   CHECK(state(book, 'a')["error"]["code"] == "unavailable");
   const auto sent = book.take_messages();
-  REQUIRE(sent.size() == 1);
-  CHECK(sent[0].submit_job().job_id() == std::string(16, 'b'));
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].has_cancel_job());
+  CHECK(sent[1].submit_job().job_id() == std::string(16, 'b'));
 }
