@@ -76,6 +76,11 @@ constexpr setting_row rows[] = {
     {"inference.kv_bytes", bytes, "bytes", "256MiB", 0, 64 * tib, false,
      "Memory of one model's KV store; 0 takes room for four sequences of the model's whole "
      "context, or what there is."},
+    {"inference.kv_type", text, "", "f16", 1, 8, false,
+     "How keys and values are kept: f16, or q8_0 in about half the memory; each is a numerics "
+     "class "
+     "of its own, so nodes that stand in for each other have the same.",
+     text_form::choice, "f16|q8_0"},
     {"inference.batch_tokens_max", integer, "tokens", "512", 1, 65536, false,
      "Most tokens that are computed in one step."},
     {"inference.batching", flag, "", "true", 0, 0, false,
@@ -90,9 +95,9 @@ constexpr setting_row rows[] = {
      "even, more answer the prompt earlier."},
     {"inference.ageing", duration, "", "10s", 0, hour, false,
      "Time in the line that lifts a job by one priority; 0 never does."},
-    {"inference.sequences_max", integer, "sequences", "16", 1, 4096, false,
+    {"inference.sequences_max", integer, "sequences", "32", 1, 4096, false,
      "Most sequences that run at the same time."},
-    {"inference.queue_max", integer, "sequences", "256", 0, 1048576, true,
+    {"inference.queue_max", integer, "sequences", "1024", 0, 1048576, true,
      "Most sequences that wait for a place; more are refused."},
 
     {"cache.local_bytes_max", bytes, "bytes", "64MiB", 0, tib, true,

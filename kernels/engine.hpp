@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/outcome.hpp"
+#include "kernels/kv/kv_type.hpp"
 
 namespace troupe::kernels {
 
@@ -35,6 +36,7 @@ struct engine_settings {
   int threads = 0;  // 0: the machine's cores
   std::uint64_t kv_bytes =
       0;  // bound of the paged KV store; 0: room for one sequence of the model's context
+  kv_type kv = kv_type::f16;
   std::uint32_t batch_tokens_max = 512;  // most tokens in one step
   std::string variant =
       {};  // "" = best of this machine; else "reference", "portable", "avx2", "avx512", "amx"
@@ -63,7 +65,7 @@ struct step_logits {
 
 struct engine_description {
   std::string backend;         // "cpu"
-  std::string numerics_class;  // "cpu-1"
+  std::string numerics_class;  // "cpu-1", "cpu-1-kvq8"
   std::string variant = {};    // the instruction set in use, which does not change the bits
   std::uint32_t vocabulary_size = 0;
   std::uint32_t embedding_size = 0;
@@ -91,6 +93,6 @@ struct memory_need {
   std::uint64_t weight_bytes = 0;
   std::uint64_t kv_block_bytes = 0;
 };
-memory_need cpu_memory_need(const model& weights);
+memory_need cpu_memory_need(const model& weights, kv_type kv = kv_type::f16);
 
 }  // namespace troupe::kernels

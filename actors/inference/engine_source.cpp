@@ -17,7 +17,7 @@ class cpu_engine_source final : public engine_source {
     const auto begin = std::chrono::steady_clock::now();
     auto weights = kernels::model::open(wish.path());
     if (!weights) return weights.failure();
-    const kernels::memory_need need = kernels::cpu_memory_need(**weights);
+    const kernels::memory_need need = kernels::cpu_memory_need(**weights, settings_.kv);
     if (wish.weight_bytes_max() > 0 && need.weight_bytes > wish.weight_bytes_max())
       return error{error_code::resource_exhausted,
                    "the weights of " + wish.path() + " take " + std::to_string(need.weight_bytes) +
@@ -26,6 +26,7 @@ class cpu_engine_source final : public engine_source {
     kernels::engine_settings engine_settings;
     engine_settings.threads = settings_.threads;
     engine_settings.kv_bytes = wish.kv_bytes();
+    engine_settings.kv = settings_.kv;
     engine_settings.batch_tokens_max = settings_.batch_tokens_max;
     engine_settings.variant = settings_.variant;
     engine_settings.affinity = settings_.affinity;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/kv/kv_type.hpp"
+
 namespace troupe {
 
 struct inference_settings {
@@ -16,23 +18,24 @@ struct inference_settings {
   std::uint64_t incarnation =
       0;            // of the node; a fence that names another one is refused. 0: not checked
   int threads = 0;  // 0: the machine's cores
-  std::vector<int> affinity;                  // cores for the engine's threads; empty: no pinning
-  std::string variant;                        // instruction set; empty: the best of this machine
-  std::uint32_t batch_tokens_max = 512;       // in one step
-  std::uint32_t batch_sequences_max = 32;     // in one step
-  std::uint32_t prefill_chunk_max = 128;      // prompt tokens in one step beside decodes
-  bool batching = true;                       // off: one sequence of a model at a time
-  std::chrono::milliseconds batch_wait{0};    // longest wait of an idle engine for more sequences
-  std::chrono::milliseconds ageing{10'000};   // wait that lifts a sequence by one priority
-  std::uint32_t sequences_running_max = 64;   // in one model
-  std::uint32_t sequences_waiting_max = 256;  // over all models; more are refused
+  std::vector<int> affinity;                    // cores for the engine's threads; empty: no pinning
+  std::string variant;                          // instruction set; empty: the best of this machine
+  std::uint32_t batch_tokens_max = 512;         // in one step
+  std::uint32_t batch_sequences_max = 32;       // in one step
+  std::uint32_t prefill_chunk_max = 128;        // prompt tokens in one step beside decodes
+  kernels::kv_type kv = kernels::kv_type::f16;  // a numerics class of its own
+  bool batching = true;                         // off: one sequence of a model at a time
+  std::chrono::milliseconds batch_wait{0};      // longest wait of an idle engine for more sequences
+  std::chrono::milliseconds ageing{10'000};     // wait that lifts a sequence by one priority
+  std::uint32_t sequences_running_max = 32;     // in one model
+  std::uint32_t sequences_waiting_max = 1024;   // over all models; more are refused
   std::uint32_t sequence_tokens_max =
       1u << 20;                         // prompt and answer of one sequence, whatever the context
   std::uint32_t stops_max = 16;         // stop texts of one sequence
   std::uint32_t stop_bytes_max = 1024;  // of one stop text
   std::uint32_t alternatives_max = 20;  // beside one token
-  std::uint32_t tenants_kept = 4096;    // tenants without a sequence whose share is remembered
-  std::uint32_t fences_kept = 8192;     // ended jobs whose fence is remembered
+  std::uint32_t tenants_kept = 4096;  // tenants without a sequence whose share is remembered
+  std::uint32_t fences_kept = 8192;   // ended jobs whose fence is remembered
   std::uint32_t canary_tokens = 8;
   std::uint32_t prefixes_shown_max = 256;          // names of KV blocks in inference_load
   std::chrono::milliseconds credit_wait{300'000};  // a sequence without credit for so long is ended

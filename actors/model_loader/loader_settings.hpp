@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/kv/kv_type.hpp"
+
 namespace troupe {
 
 struct configured_model {
@@ -27,9 +29,10 @@ struct loader_settings {
   std::uint64_t memory_bytes_max =
       0;  // weights and KV of all loaded models; 0: half the machine's memory
   std::uint64_t kv_bytes =
-      0;              // of one model; 0: four sequences of its context, or what there is room for
-  bool fetch = true;  // a model that only another node has
-  std::uint32_t piece_bytes = 1u << 20;  // of one ReadModelBytes
+      0;  // of one model; 0: four sequences of its context, or what there is room for
+  kernels::kv_type kv = kernels::kv_type::f16;  // what a block of KV takes follows from it
+  bool fetch = true;                            // a model that only another node has
+  std::uint32_t piece_bytes = 1u << 20;         // of one ReadModelBytes
   std::uint32_t pieces_in_flight = 4;
   std::chrono::milliseconds piece_wait{10'000};  // then it is asked for again, from the next holder
   std::uint32_t piece_failures_max = 8;  // in a row; then the fetch fails and can be resumed

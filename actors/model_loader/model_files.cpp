@@ -113,7 +113,7 @@ class disk_model_files final : public model_files {
     if (auto named = model.file->text("general.architecture"); named && *named)
       facts.architecture = **named;
     facts.context_tokens = model.shape.context_tokens;
-    facts.need = kernels::cpu_memory_need(model);
+    facts.need = kernels::cpu_memory_need(model, settings_.kv);
     facts.words = model.words;
     facts.chat = chat_facts_of(*model.file, *model.words);
     std::map<std::string_view, std::uint64_t> elements_by_type;

@@ -55,6 +55,10 @@ gateway_settings gateway_part(const settings& from) {
   return out;
 }
 
+kernels::kv_type kv_type_of(const settings& from) {
+  return from.text("inference.kv_type") == "q8_0" ? kernels::kv_type::q8_0 : kernels::kv_type::f16;
+}
+
 loader_settings loader_part(const settings& from, const std::filesystem::path& state) {
   loader_settings out;
   for (const std::string& folder : from.list("models.directories"))
@@ -66,6 +70,7 @@ loader_settings loader_part(const settings& from, const std::filesystem::path& s
   const std::uint64_t memory = from.bytes("models.memory_max");
   out.memory_bytes_max = memory > 0 ? memory : machine_bytes() / 4 * 3;
   out.kv_bytes = from.bytes("inference.kv_bytes");
+  out.kv = kv_type_of(from);
   return out;
 }
 
@@ -75,6 +80,7 @@ inference_settings inference_part(const settings& from) {
   for (const std::int64_t core : from.integers("inference.affinity"))
     out.affinity.push_back(static_cast<int>(core));
   out.variant = from.text("inference.variant");
+  out.kv = kv_type_of(from);
   out.batch_tokens_max = bounded<std::uint32_t>(from.integer("inference.batch_tokens_max"));
   out.batching = from.flag("inference.batching");
   out.batch_sequences_max = bounded<std::uint32_t>(from.integer("inference.batch_max"));

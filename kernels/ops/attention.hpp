@@ -1,10 +1,16 @@
 // Causal attention of one sequence's query rows over paged keys and values, in the fixed order of
-// numerics class cpu-1. Plain data: the files of each instruction set include it, and
-// its functions are always inlined, so that none compiled for a newer machine is shared.
+// numerics classes cpu-1 and cpu-1-kvq8. Plain data: the files of each instruction set include it,
+// and its functions are always inlined, so that none compiled for a newer machine is shared.
 //
-// Store: keys and values are float16 (round to nearest even). A block holds kv_block_tokens
-// positions; for each kv head it holds the keys as [dimension][position] and then the values as
-// [position][padded dimension], the padding being zero.
+// Store: a block holds kv_block_tokens positions. For each kv head it holds the keys as
+// [dimension][position], then the values as [position][padded dimension], the padding being zero.
+// - f16 (cpu-1): float16, round to nearest even.
+// - q8_0 (cpu-1-kvq8): int8, behind the keys their scales and behind the values theirs, both
+//   float16 as [group][position]. A group is kv_group dimensions of one token's head (the last may
+//   be smaller). With m = its largest magnitude: scale s = float16(m / 127), a NaN where one of the
+//   group is not finite; r = 1 / s, or 0 where s is 0 or not finite; q = x * r, cut to -127 .. 127
+//   and rounded to the nearest even number, and 0 where r is. What is stored is q * s, which a
+//   float holds exactly: nothing below knows which of the two types it came from.
 //
 // A query row is one head h of one token at position p. With q = query * scale, the positions 0 ..
 // p are cut into spans of attention_span, aligned to absolute positions. Within a span, t rising
@@ -23,18 +29,33 @@
 
 #include <cstdint>
 
+#include "kernels/kv/kv_type.hpp"
+
 namespace troupe::kernels {
 
 inline constexpr std::uint32_t attention_block = 16;  // == kv_block_tokens
 inline constexpr std::uint32_t attention_span = 256;
 inline constexpr std::uint32_t attention_rows_max = 16;  // query rows of one call
+inline constexpr std::uint32_t kv_group = 32;            // dimensions that share a scale in q8_0
+inline constexpr std::uint16_t kv_scale_nan = 0x7e00;
 
 [[gnu::always_inline]] inline constexpr std::uint32_t padded_dimension(std::uint32_t dimension) {
   return (dimension + 15) / 16 * 16;
 }
-// float16 values that one kv head takes in one block.
-[[gnu::always_inline]] inline constexpr std::uint64_t kv_head_values(std::uint32_t dimension) {
-  return std::uint64_t{attention_block} * (dimension + padded_dimension(dimension));
+[[gnu::always_inline]] inline constexpr std::uint32_t kv_groups(std::uint32_t dimension) {
+  return (dimension + kv_group - 1) / kv_group;
+}
+// Bytes of the keys of one kv head in one block, and of both its keys and values.
+[[gnu::always_inline]] inline constexpr std::uint64_t kv_key_bytes(kv_type type,
+                                                                   std::uint32_t dimension) {
+  return type == kv_type::f16
+             ? std::uint64_t{attention_block} * dimension * 2
+             : std::uint64_t{attention_block} * (dimension + kv_groups(dimension) * 2);
+}
+[[gnu::always_inline]] inline constexpr std::uint64_t kv_head_bytes(kv_type type,
+                                                                    std::uint32_t dimension) {
+  const std::uint32_t padded = padded_dimension(dimension);
+  return kv_key_bytes(type, dimension) + kv_key_bytes(type, padded);
 }
 // Floats of scratch that one call needs.
 [[gnu::always_inline]] inline constexpr std::uint64_t attention_scratch(std::uint32_t dimension) {
@@ -42,18 +63,41 @@ inline constexpr std::uint32_t attention_rows_max = 16;  // query rows of one ca
          (attention_span + 3 * padded_dimension(dimension) + 16);
 }
 
-// One layer's part of the store.
+// One layer's part of the store. halves and scales are float16.
 struct kv_layer {
-  std::uint16_t* values = nullptr;
-  std::uint64_t block_stride = 0;  // float16 values from block to block
+  std::uint8_t* bytes = nullptr;
+  std::uint64_t block_bytes = 0;  // from block to block
   std::uint32_t heads = 0;
   std::uint32_t dimension = 0;
 
-  [[gnu::always_inline]] std::uint16_t* keys_of(std::uint32_t block, std::uint32_t head) const {
-    return values + block * block_stride + head * kv_head_values(dimension);
+  [[gnu::always_inline]] std::uint8_t* keys_of(kv_type type, std::uint32_t block,
+                                               std::uint32_t head) const {
+    return bytes + block * block_bytes + head * kv_head_bytes(type, dimension);
   }
-  [[gnu::always_inline]] std::uint16_t* values_of(std::uint32_t block, std::uint32_t head) const {
-    return keys_of(block, head) + std::uint64_t{attention_block} * dimension;
+  [[gnu::always_inline]] std::uint8_t* values_of(kv_type type, std::uint32_t block,
+                                                 std::uint32_t head) const {
+    return keys_of(type, block, head) + kv_key_bytes(type, dimension);
+  }
+  [[gnu::always_inline]] std::uint16_t* half_keys(std::uint32_t block, std::uint32_t head) const {
+    return reinterpret_cast<std::uint16_t*>(keys_of(kv_type::f16, block, head));
+  }
+  [[gnu::always_inline]] std::uint16_t* half_values(std::uint32_t block, std::uint32_t head) const {
+    return reinterpret_cast<std::uint16_t*>(values_of(kv_type::f16, block, head));
+  }
+  [[gnu::always_inline]] std::int8_t* byte_keys(std::uint32_t block, std::uint32_t head) const {
+    return reinterpret_cast<std::int8_t*>(keys_of(kv_type::q8_0, block, head));
+  }
+  [[gnu::always_inline]] std::int8_t* byte_values(std::uint32_t block, std::uint32_t head) const {
+    return reinterpret_cast<std::int8_t*>(values_of(kv_type::q8_0, block, head));
+  }
+  [[gnu::always_inline]] std::uint16_t* key_scales(std::uint32_t block, std::uint32_t head) const {
+    return reinterpret_cast<std::uint16_t*>(keys_of(kv_type::q8_0, block, head) +
+                                            attention_block * dimension);
+  }
+  [[gnu::always_inline]] std::uint16_t* value_scales(std::uint32_t block,
+                                                     std::uint32_t head) const {
+    return reinterpret_cast<std::uint16_t*>(values_of(kv_type::q8_0, block, head) +
+                                            attention_block * padded_dimension(dimension));
   }
 };
 

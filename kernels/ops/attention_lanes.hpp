@@ -1,6 +1,7 @@
-// attention.hpp over a type of 16 lanes: scores with positions in the lanes, values with dimensions
-// in the lanes. Several rows share each key and value that is loaded and widened. Includes nothing
-// from std, so that each instruction set can compile it alone.
+// attention.hpp over a type of 16 lanes and a form of the store (kv_lanes.hpp): scores with
+// positions in the lanes, values with dimensions in the lanes. Several rows share each key and
+// value that is loaded and widened. Includes nothing from std, so that each instruction set can
+// compile it alone.
 #pragma once
 
 #include "kernels/ops/attention.hpp"
@@ -8,27 +9,11 @@
 
 namespace troupe::kernels {
 
-template <class L>
+template <class L, class Form>
 struct attention_lanes {
   using vec = typename L::vec;
-  using scores = attention_scores_lanes<L>;
+  using scores = attention_scores_lanes<L, Form>;
   using rows_view = typename scores::rows_view;
-
-  static void store(const kv_layer& layer, std::uint32_t block, std::uint32_t slot,
-                    const float* keys, const float* values) {
-    const std::uint32_t dimension = layer.dimension, padded = padded_dimension(dimension);
-    for (std::uint32_t g = 0; g < layer.heads; ++g, keys += dimension, values += dimension) {
-      std::uint16_t* to_keys = layer.keys_of(block, g) + slot;
-      std::uint16_t* to_values = layer.values_of(block, g) + slot * padded;
-      for (std::uint32_t d = 0; d < dimension; d += 16) {
-        const std::uint32_t some = dimension - d < 16 ? dimension - d : 16;
-        std::uint16_t halves[16];
-        L::store_half(halves, elementwise_lanes<L>::load_some(keys + d, some));
-        for (std::uint32_t i = 0; i < some; ++i) to_keys[(d + i) * attention_block] = halves[i];
-        L::store_half(to_values + d, elementwise_lanes<L>::load_some(values + d, some));
-      }
-    }
-  }
 
   // o of Q rows and V vectors of dimensions goes on over the positions [from, to) of the span at
   // `begin`.
@@ -41,15 +26,14 @@ struct attention_lanes {
     for (int r = 0; r < Q; ++r)
       for (int v = 0; v < V; ++v) sums[r][v] = L::load(o + r * rows.padded + v * 16);
     for (std::uint32_t t = from; t < to;) {
-      const std::uint32_t at = begin + t;
-      const std::uint16_t* values =
-          rows.task.store.values_of(rows.task.blocks[at / attention_block], rows.task.kv_head) +
-          at % attention_block * rows.padded + d;
-      const std::uint32_t block_left = attention_block - at % attention_block;
+      std::uint32_t slot = (begin + t) % attention_block;
+      const typename Form::template value_block<V> values(
+          rows.task.store, rows.task.blocks[(begin + t) / attention_block], rows.task.kv_head, d);
+      const std::uint32_t block_left = attention_block - slot;
       const std::uint32_t stop = to - t < block_left ? to : t + block_left;
-      for (; t < stop; ++t, values += rows.padded) {
+      for (; t < stop; ++t, ++slot) {
         vec x[V];
-        for (int v = 0; v < V; ++v) x[v] = L::load_half(values + v * 16);
+        for (int v = 0; v < V; ++v) x[v] = values.at(slot, v);
         for (int r = 0; r < Q; ++r) {
           const vec weight = L::set(e[r * attention_span + t]);
           for (int v = 0; v < V; ++v) sums[r][v] = L::fma(weight, x[v], sums[r][v]);
@@ -151,7 +135,7 @@ struct attention_lanes {
     store_results(rows);
   }
 
-  static constexpr attention_ops table{store, attend};
+  static constexpr attention_ops table{Form::store, attend};
 };
 
 }  // namespace troupe::kernels

@@ -1,13 +1,13 @@
-// The first half of attention.hpp over a type of 16 lanes: one call's rows in scratch, their scores
-// with positions in the lanes, and the weights e that the scores become.
+// The first half of attention.hpp over a type of 16 lanes and a form of the store: one call's rows
+// in scratch, their scores with positions in the lanes, and the weights e that the scores become.
 #pragma once
 
 #include "kernels/ops/attention.hpp"
-#include "kernels/ops/elementwise_lanes.hpp"
+#include "kernels/ops/kv_lanes.hpp"
 
 namespace troupe::kernels {
 
-template <class L>
+template <class L, class Form>
 struct attention_scores_lanes {
   using vec = typename L::vec;
   static constexpr float lowest = -__builtin_inff();
@@ -46,17 +46,21 @@ struct attention_scores_lanes {
                          float* scores) {
     const std::uint32_t dimension = rows.task.store.dimension;
     const float* q = rows.queries + row * rows.padded;
-    const std::uint16_t* keys[B];
-    for (int b = 0; b < B; ++b) keys[b] = rows.task.store.keys_of(blocks[b], rows.task.kv_head);
+    typename Form::key_block keys[B];
+    for (int b = 0; b < B; ++b) keys[b].open(rows.task.store, blocks[b], rows.task.kv_head);
     vec sums[Q][B];
     for (int r = 0; r < Q; ++r)
       for (int b = 0; b < B; ++b) sums[r][b] = L::set(0.0f);
-    for (std::uint32_t d = 0; d < dimension; ++d, q += Q) {
-      vec k[B];
-      for (int b = 0; b < B; ++b) k[b] = L::load_half(keys[b] + d * attention_block);
-      for (int r = 0; r < Q; ++r) {
-        const vec x = L::set(q[r]);
-        for (int b = 0; b < B; ++b) sums[r][b] = L::fma(x, k[b], sums[r][b]);
+    for (std::uint32_t d = 0; d < dimension;) {
+      for (int b = 0; b < B; ++b) keys[b].enter_group(d / kv_group);
+      const std::uint32_t end = dimension - d < kv_group ? dimension : d + kv_group;
+      for (; d < end; ++d, q += Q) {
+        vec k[B];
+        for (int b = 0; b < B; ++b) k[b] = keys[b].at(d);
+        for (int r = 0; r < Q; ++r) {
+          const vec x = L::set(q[r]);
+          for (int b = 0; b < B; ++b) sums[r][b] = L::fma(x, k[b], sums[r][b]);
+        }
       }
     }
     for (int r = 0; r < Q; ++r)

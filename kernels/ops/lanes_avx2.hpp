@@ -24,6 +24,12 @@ struct lanes_avx2 {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
             _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
   }
+  static vec load_bytes(const std::int8_t* p) {
+    const __m128i low = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i high = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(low)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high))};
+  }
   static void store_half(std::uint16_t* p, vec a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm256_cvtps_ph(a.low, _MM_FROUND_TO_NEAREST_INT));

@@ -38,6 +38,9 @@ struct lanes_portable {
   static vec load_half(const std::uint16_t* p) {
     return each([&](int i) { return half_to_float(p[i]); });
   }
+  static vec load_bytes(const std::int8_t* p) {
+    return each([&](int i) { return static_cast<float>(p[i]); });
+  }
   static void store_half(std::uint16_t* p, const vec& a) {
     for (int i = 0; i < 16; ++i) p[i] = float_to_half(a.lane[i]);
   }

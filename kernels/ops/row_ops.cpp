@@ -6,11 +6,13 @@
 namespace troupe::kernels {
 namespace {
 
-const row_ops reference_ops{"reference", elementwise_reference, attention_reference};
-const row_ops portable_ops{"portable", elementwise_portable, attention_portable};
+const row_ops reference_ops{"reference", elementwise_reference, attention_reference,
+                            attention_q8_reference};
+const row_ops portable_ops{"portable", elementwise_portable, attention_portable,
+                           attention_q8_portable};
 #if defined(__x86_64__)
-const row_ops avx2_ops{"avx2", elementwise_avx2, attention_avx2};
-const row_ops avx512_ops{"avx512", elementwise_avx512, attention_avx512};
+const row_ops avx2_ops{"avx2", elementwise_avx2, attention_avx2, attention_q8_avx2};
+const row_ops avx512_ops{"avx512", elementwise_avx512, attention_avx512, attention_q8_avx512};
 #endif
 
 }  // namespace

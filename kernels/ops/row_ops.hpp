@@ -11,7 +11,12 @@ namespace troupe::kernels {
 struct row_ops {
   std::string_view name;
   elementwise_ops elementwise;
-  attention_ops attention;
+  attention_ops attention;     // over keys and values in float16
+  attention_ops attention_q8;  // in q8_0
+
+  const attention_ops& attention_of(kv_type type) const {
+    return type == kv_type::q8_0 ? attention_q8 : attention;
+  }
 };
 
 // "reference", "portable", "avx2", "avx512"; "amx" has the ops of avx512. Null: unknown, or not on

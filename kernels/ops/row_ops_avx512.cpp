@@ -12,7 +12,10 @@
 namespace troupe::kernels {
 
 const elementwise_ops elementwise_avx512 = elementwise_lanes<lanes_avx512>::table;
-const attention_ops attention_avx512 = attention_lanes<lanes_avx512>::table;
+const attention_ops attention_avx512 =
+    attention_lanes<lanes_avx512, kv_f16_lanes<lanes_avx512>>::table;
+const attention_ops attention_q8_avx512 =
+    attention_lanes<lanes_avx512, kv_q8_lanes<lanes_avx512>>::table;
 
 }  // namespace troupe::kernels
 #endif

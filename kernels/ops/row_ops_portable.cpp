@@ -6,6 +6,9 @@
 namespace troupe::kernels {
 
 const elementwise_ops elementwise_portable = elementwise_lanes<lanes_portable>::table;
-const attention_ops attention_portable = attention_lanes<lanes_portable>::table;
+const attention_ops attention_portable =
+    attention_lanes<lanes_portable, kv_f16_lanes<lanes_portable>>::table;
+const attention_ops attention_q8_portable =
+    attention_lanes<lanes_portable, kv_q8_lanes<lanes_portable>>::table;
 
 }  // namespace troupe::kernels

@@ -1,6 +1,7 @@
 #include "tools/cli/loaded_engine.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace troupe::cli {
 
@@ -14,6 +15,10 @@ void add_engine_options(CLI::App& command, engine_request& request) {
           "--variant", request.variant,
           "instruction set: reference, portable, avx2, avx512, amx; the machine's best by default")
       ->check(CLI::IsMember({"reference", "portable", "avx2", "avx512", "amx"}));
+  const std::map<std::string, kernels::kv_type> types = {{"f16", kernels::kv_type::f16},
+                                                         {"q8_0", kernels::kv_type::q8_0}};
+  command.add_option("--kv-type", request.kv, "how keys and values are kept: f16 (default), q8_0")
+      ->transform(CLI::CheckedTransformer(types));
 }
 
 result<loaded_engine> load_engine(const engine_request& request, std::uint64_t positions) {
@@ -30,7 +35,8 @@ result<loaded_engine> load_engine(std::shared_ptr<const kernels::model> weights,
   kernels::engine_settings settings;
   settings.threads = request.threads;
   settings.variant = request.variant;
-  settings.kv_bytes = blocks * kernels::cpu_memory_need(*weights).kv_block_bytes;
+  settings.kv = request.kv;
+  settings.kv_bytes = blocks * kernels::cpu_memory_need(*weights, request.kv).kv_block_bytes;
   auto engine = kernels::make_cpu_engine(weights, settings);
   if (!engine) return engine.failure();
   return loaded_engine{std::move(weights), std::move(*engine)};

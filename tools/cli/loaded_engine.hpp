@@ -15,6 +15,7 @@ struct engine_request {
   std::string model;    // path of a GGUF file
   int threads = 0;      // 0: the machine's cores
   std::string variant;  // empty: the machine's best
+  kernels::kv_type kv = kernels::kv_type::f16;
 };
 
 struct loaded_engine {

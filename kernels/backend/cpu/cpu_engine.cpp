@@ -31,6 +31,7 @@ std::vector<float> factors_of(const model& source) {
 
 cpu_engine::cpu_engine(parts from)
     : parts_(std::move(from)),
+      attention_(parts_.ops->attention_of(parts_.kv)),
       shape_(parts_.source->shape),
       angles_(shape_.rope_dimension, shape_.rope_base, shape_.rope_linear_scale,
               factors_of(*parts_.source)),
@@ -40,7 +41,7 @@ cpu_engine::cpu_engine(parts from)
       qkv_width_(query_width_ + 2 * kv_width_),
       scratch_(parts_.pool->threads() * attention_scratch(shape_.head_dimension)) {
   description_ = {.backend = "cpu",
-                  .numerics_class = "cpu-1",
+                  .numerics_class = parts_.kv == kv_type::q8_0 ? "cpu-1-kvq8" : "cpu-1",
                   .variant = std::string(parts_.matmul->name),
                   .vocabulary_size = shape_.vocabulary,
                   .embedding_size = shape_.embedding,
@@ -167,18 +168,18 @@ void cpu_engine::embed() {
 void cpu_engine::store_keys_values(const kv_layer& store) {
   const std::span<const planned_row> rows = plan_.rows();
   const std::uint32_t dimension = shape_.head_dimension;
-  for_row_ranges(
-      static_cast<std::uint32_t>(rows.size()), qkv_width_,
-      [&](std::uint32_t begin, std::uint32_t end) {
-        for (std::uint32_t r = begin; r < end; ++r) {
-          float* row = &qkv_[r * qkv_width_];
-          // Queries and keys lie side by side, so that one call turns all heads.
-          parts_.ops->elementwise.rotate(row, shape_.heads + shape_.heads_kv, dimension,
-                                         &cosines_[r * dimension], &sines_[r * dimension]);
-          parts_.ops->attention.store(store, rows[r].block, rows[r].position % kv_block_tokens,
+  for_row_ranges(static_cast<std::uint32_t>(rows.size()), qkv_width_,
+                 [&](std::uint32_t begin, std::uint32_t end) {
+                   for (std::uint32_t r = begin; r < end; ++r) {
+                     float* row = &qkv_[r * qkv_width_];
+                     // Queries and keys lie side by side, so that one call turns all heads.
+                     parts_.ops->elementwise.rotate(row, shape_.heads + shape_.heads_kv, dimension,
+                                                    &cosines_[r * dimension],
+                                                    &sines_[r * dimension]);
+                     attention_.store(store, rows[r].block, rows[r].position % kv_block_tokens,
                                       row + query_width_, row + query_width_ + kv_width_);
-        }
-      });
+                   }
+                 });
 }
 
 void cpu_engine::compute_attention(const cpu_layer& layer, const kv_layer& store, bool last) {
@@ -194,25 +195,24 @@ void cpu_engine::compute_attention(const cpu_layer& layer, const kv_layer& store
   store_keys_values(store);
 
   const std::span<const planned_tile> tiles = last ? plan_.output_tiles() : plan_.tiles();
-  parts_.pool->run(static_cast<std::uint32_t>(tiles.size()),
-                   [&](std::uint32_t item, std::uint32_t thread) {
-                     const planned_tile& tile = tiles[item];
-                     const planned_sequence& sequence = plan_.sequences()[tile.sequence];
-                     parts_.ops->attention.attend(
-                         {.store = store,
-                          .blocks = sequence.blocks,
-                          .first_position = sequence.position,
-                          .kv_head = tile.kv_head,
-                          .group = shape_.heads / shape_.heads_kv,
-                          .row_begin = tile.row_begin,
-                          .row_end = tile.row_end,
-                          .queries = &qkv_[sequence.row * qkv_width_],
-                          .query_stride = qkv_width_,
-                          .out = &attended_[sequence.row * query_width_],
-                          .out_stride = query_width_,
-                          .scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dimension)),
-                          .scratch = &scratch_[thread * attention_scratch(shape_.head_dimension)]});
-                   });
+  parts_.pool->run(static_cast<std::uint32_t>(tiles.size()), [&](std::uint32_t item,
+                                                                 std::uint32_t thread) {
+    const planned_tile& tile = tiles[item];
+    const planned_sequence& sequence = plan_.sequences()[tile.sequence];
+    attention_.attend({.store = store,
+                       .blocks = sequence.blocks,
+                       .first_position = sequence.position,
+                       .kv_head = tile.kv_head,
+                       .group = shape_.heads / shape_.heads_kv,
+                       .row_begin = tile.row_begin,
+                       .row_end = tile.row_end,
+                       .queries = &qkv_[sequence.row * qkv_width_],
+                       .query_stride = qkv_width_,
+                       .out = &attended_[sequence.row * query_width_],
+                       .out_stride = query_width_,
+                       .scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dimension)),
+                       .scratch = &scratch_[thread * attention_scratch(shape_.head_dimension)]});
+  });
 }
 
 void cpu_engine::keep_output_rows() {

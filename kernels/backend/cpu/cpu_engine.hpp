@@ -1,4 +1,5 @@
-// The engine on processors, numerics class cpu-1: Llama layers as phases of work on a thread pool.
+// The engine on processors, numerics classes cpu-1 and cpu-1-kvq8 (keys and values in q8_0): Llama
+// layers as phases of work on a thread pool.
 //
 // A step computes all rows of all sequences together: one pass over each weight. Every phase is cut
 // into items whose bits do not depend on the cut (rows, ranges of output values, tiles of query
@@ -27,6 +28,7 @@ class cpu_engine final : public engine {
     std::shared_ptr<const model> source;
     const matmul_backend* matmul = nullptr;
     const row_ops* ops = nullptr;
+    kv_type kv = kv_type::f16;
     std::unique_ptr<thread_pool> pool;
     std::unique_ptr<kv_store> store;
     cpu_weights weights;
@@ -70,6 +72,7 @@ class cpu_engine final : public engine {
   std::uint64_t chunk_of(std::uint64_t n, std::uint64_t k, std::uint32_t rows) const;
 
   parts parts_;
+  const attention_ops& attention_;
   const hyperparameters& shape_;
   engine_description description_;
   rope_angles angles_;

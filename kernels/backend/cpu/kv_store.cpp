@@ -12,14 +12,13 @@ namespace troupe::kernels {
 
 static_assert(attention_block == kv_block_tokens);
 
-std::uint64_t kv_block_bytes(const hyperparameters& shape) {
-  return kv_head_values(shape.head_dimension) * shape.heads_kv * shape.layers *
-         sizeof(std::uint16_t);
+std::uint64_t kv_block_bytes(const hyperparameters& shape, kv_type type) {
+  return kv_head_bytes(type, shape.head_dimension) * shape.heads_kv * shape.layers;
 }
 
-result<std::unique_ptr<kv_store>> kv_store::make(const hyperparameters& shape,
+result<std::unique_ptr<kv_store>> kv_store::make(const hyperparameters& shape, kv_type type,
                                                  std::uint64_t bytes) {
-  const std::uint64_t block_bytes = kv_block_bytes(shape);
+  const std::uint64_t block_bytes = kv_block_bytes(shape, type);
   const std::uint64_t context_blocks =
       (std::uint64_t{shape.context_tokens} + kv_block_tokens - 1) / kv_block_tokens;
   const std::uint64_t blocks = std::min<std::uint64_t>(
@@ -45,11 +44,11 @@ result<std::unique_ptr<kv_store>> kv_store::make(const hyperparameters& shape,
   store->memory_ = memory;
   store->bytes_ = blocks * block_bytes;
   store->blocks_ = static_cast<std::uint32_t>(blocks);
-  store->first_ = kv_layer{.values = static_cast<std::uint16_t*>(memory),
-                           .block_stride = kv_head_values(shape.head_dimension) * shape.heads_kv,
+  store->first_ = kv_layer{.bytes = static_cast<std::uint8_t*>(memory),
+                           .block_bytes = block_bytes / shape.layers,
                            .heads = shape.heads_kv,
                            .dimension = shape.head_dimension};
-  store->layer_values_ = store->first_.block_stride * blocks;
+  store->layer_bytes_ = store->first_.block_bytes * blocks;
   return store;
 }
 
@@ -59,7 +58,7 @@ kv_store::~kv_store() {
 
 kv_layer kv_store::layer(std::uint32_t index) const {
   kv_layer layer = first_;
-  layer.values += index * layer_values_;
+  layer.bytes += index * layer_bytes_;
   return layer;
 }
 

@@ -15,13 +15,14 @@
 namespace troupe::kernels {
 
 // Bytes that one block takes in all layers.
-std::uint64_t kv_block_bytes(const hyperparameters& shape);
+std::uint64_t kv_block_bytes(const hyperparameters& shape, kv_type type);
 
 class kv_store {
  public:
   // bytes: the bound; 0 is room for one sequence of the model's context. Errors:
   // resource_exhausted.
-  static result<std::unique_ptr<kv_store>> make(const hyperparameters& shape, std::uint64_t bytes);
+  static result<std::unique_ptr<kv_store>> make(const hyperparameters& shape, kv_type type,
+                                                std::uint64_t bytes);
   ~kv_store();
   kv_store(const kv_store&) = delete;
   kv_store& operator=(const kv_store&) = delete;
@@ -35,7 +36,7 @@ class kv_store {
 
   void* memory_ = nullptr;
   std::uint64_t bytes_ = 0;
-  std::uint64_t layer_values_ = 0;  // float16 values of one layer
+  std::uint64_t layer_bytes_ = 0;
   std::uint32_t blocks_ = 0;
   kv_layer first_;
 };

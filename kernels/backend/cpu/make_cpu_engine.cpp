@@ -33,6 +33,7 @@ result<std::unique_ptr<engine>> make_cpu_engine(std::shared_ptr<const model> wei
   if (settings.batch_tokens_max == 0)
     return error{error_code::invalid_argument, "batch_tokens_max is 0",
                  "allow at least one token in a step"};
+  parts.kv = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
 
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -40,7 +41,7 @@ result<std::unique_ptr<engine>> make_cpu_engine(std::shared_ptr<const model> wei
       thread_pool::make(settings.threads == 0 ? cores : settings.threads, settings.affinity);
   if (!pool) return pool.failure();
   parts.pool = std::move(*pool);
-  auto store = kv_store::make(parts.source->shape, settings.kv_bytes);
+  auto store = kv_store::make(parts.source->shape, settings.kv, settings.kv_bytes);
   if (!store) return store.failure();
   parts.store = std::move(*store);
   parts.weights = cpu_weights::load(*parts.source, *parts.matmul, *parts.pool);
@@ -50,7 +51,7 @@ result<std::unique_ptr<engine>> make_cpu_engine(std::shared_ptr<const model> wei
                "use a smaller model or a smaller type of weights"};
 }
 
-memory_need cpu_memory_need(const model& weights) {
+memory_need cpu_memory_need(const model& weights, kv_type kv) {
   memory_need need;
   const auto add = [&need](const tensor_view* tensor) {
     need.weight_bytes += tensor->bytes.size();
@@ -62,7 +63,7 @@ memory_need cpu_memory_need(const model& weights) {
       add(tensor);
   add(weights.output_norm);
   add(weights.output);
-  need.kv_block_bytes = kv_block_bytes(weights.shape);
+  need.kv_block_bytes = kv_block_bytes(weights.shape, kv);
   return need;
 }
 

@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <numeric>
@@ -56,9 +57,11 @@ const random_model& model_of(std::size_t which) {
   return made.try_emplace(which, recipes[which]).first->second;
 }
 
-std::unique_ptr<engine> make(std::size_t which, const std::string& variant, int threads) {
+std::unique_ptr<engine> make(std::size_t which, const std::string& variant, int threads,
+                             kv_type kv = kv_type::f16) {
   auto made = make_cpu_engine(model_of(which).get(), {.threads = threads,
                                                       .kv_bytes = 0,
+                                                      .kv = kv,
                                                       .batch_tokens_max = 256,
                                                       .variant = variant,
                                                       .affinity = {}});
@@ -134,15 +137,17 @@ void advance(engine& on, std::vector<sequence>& sequences, std::uint32_t vocabul
 }  // namespace
 
 TEST_CASE("engine: batches, chunks, blocks, threads and variants never change a bit") {
-  std::map<std::size_t, std::unique_ptr<engine>> references;
+  std::map<std::pair<std::size_t, kv_type>, std::unique_ptr<engine>> references;
   CHECK(rc::check("random schedules", [&] {
     dice any{*rc::gen::noShrink(rc::gen::resize(100, rc::gen::arbitrary<std::uint64_t>()))};
     const std::size_t which = any.below(std::size(recipes));
-    if (!references.contains(which)) references[which] = make(which, "reference", 1);
+    const kv_type kv = any.below(2) == 0 ? kv_type::f16 : kv_type::q8_0;
+    std::unique_ptr<engine>& reference = references[{which, kv}];
+    if (reference == nullptr) reference = make(which, "reference", 1, kv);
     const std::uint32_t vocabulary = recipes[which].vocabulary;
     const auto variants = matmul_variants();
     const std::string variant(variants[any.below(variants.size())]);
-    const auto on = make(which, variant, 1 + static_cast<int>(any.below(3)));
+    const auto on = make(which, variant, 1 + static_cast<int>(any.below(3)), kv);
 
     std::vector<block_id> ids(on->description().kv_blocks);
     std::iota(ids.begin(), ids.end(), 0u);
@@ -154,7 +159,7 @@ TEST_CASE("engine: batches, chunks, blocks, threads and variants never change a 
     for (sequence& s : sequences) {
       s.tokens.resize(1 + any.below(34));
       for (token_id& token : s.tokens) token = static_cast<token_id>(any.below(vocabulary));
-      s.expected = alone(*references[which], s.tokens);
+      s.expected = alone(*reference, s.tokens);
       for (std::size_t b = 0; b < (s.tokens.size() + 15) / 16; ++b) s.blocks.push_back(ids[used++]);
     }
     const auto unfinished = [](const sequence& s) { return s.done < s.tokens.size(); };
@@ -164,48 +169,74 @@ TEST_CASE("engine: batches, chunks, blocks, threads and variants never change a 
 }
 
 TEST_CASE("engine: a context of two attention spans is the same in one piece and token by token") {
-  const auto slow = make(6, "reference", 1);
-  const auto fast = make(6, "", 2);
-  std::vector<token_id> tokens(512);
-  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<token_id>(i * 37 % 80);
-  std::vector<block_id> blocks(32);
-  std::iota(blocks.rbegin(), blocks.rend(), 0u);
-  std::vector<float> pieces[2];
-  for (const bool single : {false, true}) {
-    engine& on = single ? *slow : *fast;
-    const std::uint32_t chunk = single ? 1 : 200;
-    for (std::uint32_t at = 0; at < tokens.size(); at += chunk) {
-      const sequence_step step{
-          .tokens = std::span(tokens).subspan(at, std::min<std::size_t>(chunk, tokens.size() - at)),
-          .position = at,
-          .blocks = blocks,
-          .all_logits = true};
-      auto logits = on.step(std::span(&step, 1));
-      REQUIRE(logits.ok());
-      pieces[single].insert(pieces[single].end(), logits->values.begin(), logits->values.end());
+  for (const kv_type kv : {kv_type::f16, kv_type::q8_0}) {
+    const auto slow = make(6, "reference", 1, kv);
+    const auto fast = make(6, "", 2, kv);
+    std::vector<token_id> tokens(512);
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<token_id>(i * 37 % 80);
+    std::vector<block_id> blocks(32);
+    std::iota(blocks.rbegin(), blocks.rend(), 0u);
+    std::vector<float> pieces[2];
+    for (const bool single : {false, true}) {
+      engine& on = single ? *slow : *fast;
+      const std::uint32_t chunk = single ? 1 : 200;
+      for (std::uint32_t at = 0; at < tokens.size(); at += chunk) {
+        const sequence_step step{.tokens = std::span(tokens).subspan(
+                                     at, std::min<std::size_t>(chunk, tokens.size() - at)),
+                                 .position = at,
+                                 .blocks = blocks,
+                                 .all_logits = true};
+        auto logits = on.step(std::span(&step, 1));
+        REQUIRE(logits.ok());
+        pieces[single].insert(pieces[single].end(), logits->values.begin(), logits->values.end());
+      }
     }
+    REQUIRE(pieces[0].size() == pieces[1].size());
+    CHECK(std::memcmp(pieces[0].data(), pieces[1].data(), pieces[0].size() * sizeof(float)) == 0);
   }
-  REQUIRE(pieces[0].size() == pieces[1].size());
-  CHECK(std::memcmp(pieces[0].data(), pieces[1].data(), pieces[0].size() * sizeof(float)) == 0);
 }
 
 TEST_CASE("engine: a prefix computed by one sequence serves another") {
-  const auto on = make(1, "", 2);
-  std::vector<token_id> tokens(48);
-  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<token_id>(i * 11 % 77);
-  const std::vector<float> expected = alone(*on, tokens);
-  const std::vector<block_id> first{5, 3, 9}, second{5, 3, 2};
-  const sequence_step fill{
-      .tokens = std::span(tokens).first(40), .position = 0, .blocks = first, .no_logits = true};
-  REQUIRE(on->step(std::span(&fill, 1)).ok());
-  const sequence_step both[] = {
-      {.tokens = std::span(tokens).subspan(40), .position = 40, .blocks = first},
-      {.tokens = std::span(tokens).subspan(32), .position = 32, .blocks = second}};
-  auto logits = on->step(both);
-  REQUIRE(logits.ok());
-  REQUIRE(logits->rows == 2);
-  for (int row = 0; row < 2; ++row)
-    CHECK(std::memcmp(&logits->values[row * 77], &expected[47 * 77], 77 * sizeof(float)) == 0);
+  for (const kv_type kv : {kv_type::f16, kv_type::q8_0}) {
+    const auto on = make(1, "", 2, kv);
+    std::vector<token_id> tokens(48);
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<token_id>(i * 11 % 77);
+    const std::vector<float> expected = alone(*on, tokens);
+    const std::vector<block_id> first{5, 3, 9}, second{5, 3, 2};
+    const sequence_step fill{
+        .tokens = std::span(tokens).first(40), .position = 0, .blocks = first, .no_logits = true};
+    REQUIRE(on->step(std::span(&fill, 1)).ok());
+    const sequence_step both[] = {
+        {.tokens = std::span(tokens).subspan(40), .position = 40, .blocks = first},
+        {.tokens = std::span(tokens).subspan(32), .position = 32, .blocks = second}};
+    auto logits = on->step(both);
+    REQUIRE(logits.ok());
+    REQUIRE(logits->rows == 2);
+    for (int row = 0; row < 2; ++row)
+      CHECK(std::memcmp(&logits->values[row * 77], &expected[47 * 77], 77 * sizeof(float)) == 0);
+  }
+}
+
+TEST_CASE("engine: types of keys and values are classes of their own, near each other") {
+  const auto halves = make(1, "", 2), bytes = make(1, "", 2, kv_type::q8_0);
+  CHECK(halves->description().numerics_class == "cpu-1");
+  CHECK(bytes->description().numerics_class == "cpu-1-kvq8");
+  const model& weights = *model_of(1).get();
+  CHECK(bytes->description().kv_blocks == halves->description().kv_blocks);
+  CHECK(bytes->description().kv_bytes ==
+        bytes->description().kv_blocks * cpu_memory_need(weights, kv_type::q8_0).kv_block_bytes);
+  CHECK(bytes->description().kv_bytes * 9 < halves->description().kv_bytes * 5);
+  std::vector<token_id> tokens(60);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<token_id>(i * 29 % 77);
+  const std::vector<float> a = alone(*halves, tokens), b = alone(*bytes, tokens);
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double off = std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+    worst = off <= worst ? worst : off;  // a NaN stays
+    largest = std::max(largest, std::fabs(static_cast<double>(a[i])));
+  }
+  CHECK(worst > 0);
+  CHECK(worst < 0.02 * largest);
 }
 
 TEST_CASE("engine: hidden rows do not depend on chunks or variants, and leave the logits alone") {

@@ -88,22 +88,21 @@ TEST_CASE("rotate, largest and exponentials: every variant equals the reference 
 
 namespace {
 
-// A store with `blocks` blocks whose unwritten slots hold the worst bits there are.
+// A store with `blocks` blocks whose unwritten slots hold the worst bits there are: float16 NaN.
 struct paged {
-  paged(std::uint32_t heads, std::uint32_t dimension, std::uint32_t blocks)
-      : values(kv_head_values(dimension) * heads * blocks, 0x7e00),  // NaN
-        layer{.values = values.data(),
-              .block_stride = kv_head_values(dimension) * heads,
+  paged(kv_type type, std::uint32_t heads, std::uint32_t dimension, std::uint32_t blocks)
+      : bytes(kv_head_bytes(type, dimension) * heads * blocks, 0x7e),
+        layer{.bytes = bytes.data(),
+              .block_bytes = kv_head_bytes(type, dimension) * heads,
               .heads = heads,
               .dimension = dimension} {}
-  paged(const paged& other) : values(other.values), layer(other.layer) {
-    layer.values = values.data();
-  }
-  std::vector<std::uint16_t> values;
+  paged(const paged&) = delete;
+  std::vector<std::uint8_t> bytes;
   kv_layer layer;
 };
 
 struct attention_case {
+  kv_type type;
   std::uint32_t heads_kv, group, dimension, position, tokens;
   std::vector<std::uint32_t> blocks;
   std::vector<float> queries, keys, values;
@@ -111,32 +110,34 @@ struct attention_case {
   std::uint64_t stride() const { return std::uint64_t{heads_kv} * group * dimension; }
 
   std::vector<float> run(const row_ops& ops, std::uint32_t rows_at_once) const {
-    paged store(heads_kv, dimension, static_cast<std::uint32_t>(blocks.size()));
+    paged store(type, heads_kv, dimension, static_cast<std::uint32_t>(blocks.size()));
+    const attention_ops& attention = ops.attention_of(type);
     for (std::uint32_t t = 0; t < position + tokens; ++t)
-      ops.attention.store(store.layer, blocks[t / 16], t % 16, &keys[t * heads_kv * dimension],
-                          &values[t * heads_kv * dimension]);
+      attention.store(store.layer, blocks[t / 16], t % 16, &keys[t * heads_kv * dimension],
+                      &values[t * heads_kv * dimension]);
     std::vector<float> out(tokens * stride()), scratch(attention_scratch(dimension));
     for (std::uint32_t head = 0; head < heads_kv; ++head)
       for (std::uint32_t row = 0; row < tokens * group; row += rows_at_once)
-        ops.attention.attend({.store = store.layer,
-                              .blocks = blocks.data(),
-                              .first_position = position,
-                              .kv_head = head,
-                              .group = group,
-                              .row_begin = row,
-                              .row_end = std::min(tokens * group, row + rows_at_once),
-                              .queries = queries.data(),
-                              .query_stride = stride(),
-                              .out = out.data(),
-                              .out_stride = stride(),
-                              .scale = 0.25f,
-                              .scratch = scratch.data()});
+        attention.attend({.store = store.layer,
+                          .blocks = blocks.data(),
+                          .first_position = position,
+                          .kv_head = head,
+                          .group = group,
+                          .row_begin = row,
+                          .row_end = std::min(tokens * group, row + rows_at_once),
+                          .queries = queries.data(),
+                          .query_stride = stride(),
+                          .out = out.data(),
+                          .out_stride = stride(),
+                          .scale = 0.25f,
+                          .scratch = scratch.data()});
     return out;
   }
 };
 
 attention_case any_attention() {
   attention_case c;
+  c.type = *rc::gen::element(kv_type::f16, kv_type::q8_0);
   c.heads_kv = *rc::gen::inRange(1u, 3u);
   c.group = *rc::gen::inRange(1u, 6u);
   c.dimension = 2 * *rc::gen::inRange(1u, 50u);
@@ -164,5 +165,26 @@ TEST_CASE(
       RC_ASSERT(same_bits(c.run(*ops, attention_rows_max), expected));
       RC_ASSERT(same_bits(c.run(*ops, *rc::gen::inRange(1u, attention_rows_max)), expected));
     }
+  }));
+}
+
+TEST_CASE("attention: every variant stores the reference's bytes, of any numbers") {
+  CHECK(rc::check("any numbers, beside ones that are not finite", [] {
+    const auto type = *rc::gen::element(kv_type::f16, kv_type::q8_0);
+    const auto heads = *rc::gen::inRange(1u, 3u), dimension = *rc::gen::inRange(1u, 100u);
+    const auto slot = *rc::gen::inRange(0u, 16u);
+    const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+    const float size = *rc::gen::element(0.0f, 1e-42f, 1e-7f, 1e-3f, 1.0f, 300.0f, 1e6f, 1e30f);
+    const std::vector<float> keys = numbers(heads * dimension, seed, size);
+    std::vector<float> values = numbers(heads * dimension, seed + 1, size);
+    const float odd = *rc::gen::element(0.0f, -0.0f, __builtin_inff(), -__builtin_inff());
+    values[*rc::gen::inRange<std::size_t>(0, values.size())] = odd;
+    const auto stored = [&](const row_ops& ops) {
+      paged store(type, heads, dimension, 1);
+      ops.attention_of(type).store(store.layer, 0, slot, keys.data(), values.data());
+      return store.bytes;
+    };
+    const std::vector<std::uint8_t> expected = stored(*find_row_ops("reference"));
+    for (const row_ops* ops : fast_variants()) RC_ASSERT(stored(*ops) == expected);
   }));
 }

@@ -393,6 +393,26 @@ TEST_CASE("the waiting line is bounded") {
   CHECK(b.of({.id = "w2"}).finished);
 }
 
+TEST_CASE("by default 32 sequences decode together, and five hundred more wait for their turn") {
+  bench b = ready({}, 256, 128);
+  std::vector<job_wish> jobs;
+  for (int i = 0; i < 532; ++i) {
+    jobs.push_back({.id = "s" + std::to_string(i), .prompt = {1 + i % 26, 2}, .tokens_max = 6});
+    b.say(start_message(jobs.back()));
+  }
+  CHECK(b.core.count().waiting == 532);
+  b.turn();
+  CHECK(b.core.count().running == 32);
+  CHECK(b.core.count().waiting == 500);
+  b.run();
+  CHECK(b.engines["model"]->largest_batch == 32);
+  CHECK(b.core.blocks_of("model") == std::pair{256u, 256u});
+  for (const job_wish& job : jobs) {
+    REQUIRE(b.of(job).finished);
+    CHECK(b.of(job).ids == alone(job, 64, 128).ids);
+  }
+}
+
 TEST_CASE("every step batches all ready decodes, and prompt pieces up to the limit") {
   inference_settings settings;
   settings.batch_tokens_max = 8;

@@ -80,6 +80,34 @@ TEST_CASE("a lost worker: the next attempt elsewhere is forced along what was de
   CHECK(!end->job_finished().provenance().class_changed());
 }
 
+TEST_CASE("a job that has to cross numerics classes goes on, says so, and is not cached") {
+  auto members = two_nodes();
+  for (member& m : members)
+    if (m.name == "away") m.models[0].set_numerics_class("cpu-1-kvq8");
+  gateway_stage stage(members);
+  const auto first = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(first, 0, 3));
+  stage.take(stage.core.node_lost("home", stage.now));
+  members.erase(std::remove_if(members.begin(), members.end(),
+                               [](const member& m) { return m.name == "home"; }),
+                members.end());
+  stage.show(members);
+  stage.model_loaded("cpu-1-kvq8");
+  const auto second = stage.next(E::kStartSequence);
+  REQUIRE(second);
+  CHECK(second->target().node() == "away");
+  CHECK(second->start_sequence().forced_ids_size() == 3);
+  stage.tokens("away", frame_of(second->start_sequence(), 3, 5));
+  proto::SequenceFinished end = end_of(second->start_sequence(), 8);
+  end.set_numerics_class("cpu-1-kvq8");
+  stage.finished("away", end);
+  const auto told = stage.next(E::kJobFinished);
+  REQUIRE(told);
+  CHECK(told->job_finished().provenance().class_changed());
+  CHECK(told->job_finished().provenance().numerics_class() == "cpu-1-kvq8");
+  CHECK(stage.count(E::kStoreAnswer) == 0);
+}
+
 TEST_CASE("attempts are bounded, and the last reason is told") {
   gateway_stage stage(two_nodes());
   proto::StartSequence start = stage.started(job_with('j'));

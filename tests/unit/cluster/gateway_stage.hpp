@@ -214,11 +214,11 @@ class gateway_stage {
     reply.mutable_answer_missing();
     answer(request, std::move(reply));
   }
-  void model_loaded() {
+  void model_loaded(const std::string& numerics = "cpu-1") {
     const envelope_ptr request = next(proto::Envelope::kLoadModel);
     if (!request) return;
     proto::Envelope reply;
-    reply.mutable_model_loaded()->mutable_model()->set_numerics_class("cpu-1");
+    reply.mutable_model_loaded()->mutable_model()->set_numerics_class(numerics);
     answer(request, std::move(reply));
   }
   // Submits and plays everyone up to the running sequence.

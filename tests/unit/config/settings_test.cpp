@@ -42,6 +42,15 @@ TEST_CASE("every row has a unique dotted name, a sentence and a default inside i
   CHECK(defaults->origin("link.listen") == "default");
 }
 
+TEST_CASE("the defaults fit together: what one step can compute runs, what a gateway takes waits") {
+  const auto s = read("");
+  REQUIRE(s.ok());
+  CHECK(s->integer("inference.batch_max") == 32);
+  CHECK(s->integer("inference.sequences_max") >= s->integer("inference.batch_max"));
+  CHECK(s->integer("inference.batch_tokens_max") >= s->integer("inference.batch_max"));
+  CHECK(s->integer("inference.queue_max") >= s->integer("gateway.jobs_max"));
+}
+
 TEST_CASE("values of each type are read") {
   const auto s = read(R"(
 node:

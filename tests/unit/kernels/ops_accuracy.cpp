@@ -74,11 +74,10 @@ TEST_CASE("rope tables hold the angle of every pair, with factors and linear sca
 TEST_CASE("attention is a softmax over the positions up to the row's own") {
   constexpr std::uint32_t dimension = 20, positions = 600;
   const row_ops& ops = *find_row_ops("reference");
-  std::vector<std::uint16_t> memory(kv_head_values(dimension) * ((positions + 15) / 16));
-  const kv_layer layer{.values = memory.data(),
-                       .block_stride = kv_head_values(dimension),
-                       .heads = 1,
-                       .dimension = dimension};
+  constexpr std::uint64_t block_bytes = kv_head_bytes(kv_type::f16, dimension);
+  std::vector<std::uint8_t> memory(block_bytes * ((positions + 15) / 16));
+  const kv_layer layer{
+      .bytes = memory.data(), .block_bytes = block_bytes, .heads = 1, .dimension = dimension};
   std::vector<std::uint32_t> blocks;
   for (std::uint32_t b = 0; b * 16 < positions; ++b) blocks.push_back(b);
   std::vector<std::vector<float>> keys, values;
