@@ -162,7 +162,10 @@ void job_reading::keep(const proto::JobTokens& frame) {
 
 void job_reading::resume(proto::SubmitJob& job) {
   job.set_from_index(next_index_);
-  if (accepted_) *job.mutable_pinned() = pinned_;
+  if (accepted_) {
+    *job.mutable_pinned() = pinned_;
+    ++report_.resumed;
+  }
   for (const proto::JobTokens& frame : held_) *job.add_held() = frame;
   const auto waiting = static_cast<std::uint32_t>(tokens_.size());
   job.set_credit_tokens(window_ > waiting ? window_ - waiting : 1);

@@ -101,7 +101,8 @@ struct report {
   std::string engine, numerics_class, variant;
   answer_source source = answer_source::computed;
   std::uint64_t seed = 0;
-  std::uint32_t attempts = 0;
+  std::uint32_t attempts = 0;       // at the gateway that finished it
+  std::uint32_t resumed = 0;        // times that the stream lost its gateway and went on
   bool class_changed = false;       // parts of the answer come from different numerics classes
   std::uint32_t prefix_tokens = 0;  // of the prompt, that the worker had computed before
   std::vector<float> embedding;     // of a job with embed: unit length

@@ -120,10 +120,10 @@ class timeline {
 
   void draw(const job_story& job) {
     const double y = lanes_["client " + std::to_string(job.stream)];
-    const char* colour = !job.accepted      ? "#bbb"
-                         : !job.whole       ? "#000"
-                         : job.attempts > 1 ? "#e08e0b"
-                                            : "#2e8b57";
+    const char* colour = !job.accepted ? "#bbb"
+                         : !job.whole  ? "#000"
+                         : job.moved() ? "#e08e0b"
+                                       : "#2e8b57";
     const std::string title = "job " + job.id + ": " + std::to_string(job.tokens.size()) +
                               " tokens, " + std::to_string(job.attempts) + " attempts, worker " +
                               job.worker + (job.failure ? ", " + job.failure->text() : "");
@@ -156,7 +156,7 @@ std::string told_in_text(const run_report& report) {
   if (report.bytes_damaged > 0) out << "; " << report.bytes_damaged << " bytes damaged";
   out << "\njobs       " << v.submitted << " submitted, " << v.finished << " finished, "
       << v.refused << " refused, " << v.lost << " lost, " << v.moved
-      << " moved to another attempt\n";
+      << " moved to another worker or gateway\n";
   out << "tokens     " << v.tokens << " delivered, " << v.tokens_lost << " lost, "
       << v.tokens_repeated << " repeated, " << v.tokens_changed << " changed, "
       << report.tokens_recomputed << " given again to a later attempt\n";
@@ -199,7 +199,8 @@ std::string told_in_html(const run_report& report) {
       << "</title><body style='font-family:sans-serif;margin:24px'><h1>"
       << escaped(report.plan.name) << ": " << outcome_of(report.judged) << "</h1><pre>"
       << escaped(told_in_text(report)) << "</pre>" << timeline(report).drawn()
-      << "<p>Red: a fault. Green: a job; orange: it went on at another attempt; black: lost; grey: "
+      << "<p>Red: a fault. Green: a job; orange: it went on at another worker or gateway; black: "
+         "lost; grey: "
          "refused. "
          "A thin line: no token for a quarter of a second or more.</p></body>\n";
   return out.str();

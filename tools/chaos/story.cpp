@@ -57,7 +57,7 @@ class judging {
       return;
     }
     ++out_.finished;
-    if (job.attempts > 1) {
+    if (job.moved()) {
       ++out_.moved;
       stalls_.push_back(longest_wait(job));
     }

@@ -30,8 +30,10 @@ struct job_story {
   std::vector<seen_token> tokens;
   std::string text;
   std::string worker;
-  std::uint32_t attempts = 0;
+  std::uint32_t attempts = 0, resumed = 0;
   std::optional<error> failure;
+
+  bool moved() const { return attempts > 1 || resumed > 0; }
 };
 
 // What an undisturbed engine answers.
@@ -62,7 +64,7 @@ struct verdict {
   std::size_t lost = 0;  // accepted, but no whole answer
   std::size_t tokens = 0, tokens_lost = 0, tokens_repeated = 0, tokens_changed = 0;
   std::size_t texts_changed = 0;
-  std::size_t moved = 0;                // finished by a second or later attempt
+  std::size_t moved = 0;                // went on at another worker or gateway
   std::size_t faults_in_flight = 0;     // began while a job ran
   spread stalls;                        // the longest wait for a token of each job that moved
   spread first_tokens;                  // from submission, of every job with a token

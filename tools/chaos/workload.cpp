@@ -55,17 +55,23 @@ std::vector<job_story> workload::stop() {
   return std::move(stories_);
 }
 
+// All gateways, the client's own first: the library goes on at another when one dies.
+std::string workload::addresses_for(std::uint32_t stream) const {
+  std::string out;
+  for (std::size_t i = 0; i < gateways_.size(); ++i)
+    out += (i == 0 ? "" : ",") + gateways_[(stream + i) % gateways_.size()];
+  return out;
+}
+
 void workload::work(std::uint32_t stream) {
+  const std::string addresses = addresses_for(stream);
   std::unique_ptr<client::cluster> cluster;
-  std::size_t gateway = stream;
   for (std::uint32_t round = 0; !stopping_; ++round) {
     if (!cluster) {
-      auto connected =
-          client::cluster::connect(gateways_[gateway % gateways_.size()], {connect_wait});
+      auto connected = client::cluster::connect(addresses, {connect_wait});
       if (connected) cluster = std::move(*connected);
     }
     if (!cluster) {
-      ++gateway;
       std::this_thread::sleep_for(again_after);
       continue;
     }
@@ -73,20 +79,14 @@ void workload::work(std::uint32_t stream) {
     story.stream = stream;
     story.prompt = (stream + round * plan_.streams) % plan_.prompts;
     story.submitted = now();
-    ++running_;
     one_job(*cluster, story);
-    --running_;
-    finished_ += story.whole;
     story.ended = now();
     const bool went_well = story.whole;
     {
       const std::lock_guard lock(guard_);
       stories_.push_back(std::move(story));
     }
-    if (went_well) continue;
-    cluster.reset();
-    ++gateway;
-    std::this_thread::sleep_for(again_after);
+    if (!went_well) std::this_thread::sleep_for(again_after);
   }
 }
 
@@ -113,6 +113,7 @@ void workload::one_job(client::cluster& cluster, job_story& story) {
   story.id = report.job_id;
   story.worker = report.worker_node;
   story.attempts = report.attempts;
+  story.resumed = report.resumed;
   story.text += report.text_tail;
   if (!story.failure) story.failure = report.failure;
   story.whole = !story.failure && (report.reason == client::finish_reason::length ||

@@ -26,10 +26,9 @@ class workload {
   void begin(std::chrono::steady_clock::time_point run_began);
   // No new jobs; waits for those that run, each within its own deadline.
   std::vector<job_story> stop();
-  std::size_t running() const { return running_; }
-  std::size_t finished() const { return finished_; }
 
  private:
+  std::string addresses_for(std::uint32_t stream) const;
   void work(std::uint32_t stream);
   void one_job(client::cluster& cluster, job_story& story);
   microseconds now() const;
@@ -39,7 +38,6 @@ class workload {
   std::vector<std::string> gateways_;
   std::chrono::steady_clock::time_point began_;
   std::atomic<bool> stopping_ = false;
-  std::atomic<std::size_t> running_ = 0, finished_ = 0;
   std::mutex guard_;
   std::vector<job_story> stories_;
   std::vector<std::thread> clients_;

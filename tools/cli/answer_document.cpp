@@ -97,6 +97,7 @@ std::string answer_document(const served_answer& answer) {
       {"numerics_class", report.numerics_class},
       {"variant", report.variant},
       {"attempts", report.attempts},
+      {"resumed", report.resumed},
       {"class_changed", report.class_changed},
       {"prefix_tokens", report.prefix_tokens},
       {"first_token_ms", milliseconds_of(answer.first_token)},
