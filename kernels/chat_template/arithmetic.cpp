@@ -118,10 +118,10 @@ value repeated(rendering& run, const value& what, std::int64_t times) {
   if (!list.items.empty() && count > run.bounds.memory_bytes / sizeof(value) / list.items.size())
     fail("a list repeated " + std::to_string(times) + " times is too long");
   run.spend(count * list.items.size());
-  std::vector<value> items;
+  value_builder items(run, count * list.items.size());
   for (std::size_t i = 0; i < count; ++i)
-    items.insert(items.end(), list.items.begin(), list.items.end());
-  return run.make_sequence(list.kind, std::move(items));
+    for (const value& item : list.items) items.add(item);
+  return run.make_sequence(list.kind, items.take());
 }
 
 bool can_repeat(const value& v) {
@@ -130,9 +130,10 @@ bool can_repeat(const value& v) {
 }
 
 value joined(rendering& run, const sequence& a, const sequence& b) {
-  std::vector<value> items = a.items;
-  items.insert(items.end(), b.items.begin(), b.items.end());
-  return run.make_sequence(a.kind, std::move(items));
+  value_builder items(run, a.items.size() + b.items.size());
+  for (const sequence* part : {&a, &b})
+    for (const value& item : part->items) items.add(item);
+  return run.make_sequence(a.kind, items.take());
 }
 
 }  // namespace

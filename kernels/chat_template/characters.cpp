@@ -216,8 +216,8 @@ std::size_t find_last_part(std::string_view text, std::string_view part) {
   return found == std::string_view::npos ? found : text.size() - part.size() - found;
 }
 
-std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
-  std::vector<std::string_view> lines;
+void split_lines(std::string_view text, bool keep_ends,
+                 const std::function<void(std::string_view)>& tell) {
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size();) {
     const auto front = utf8::read_front(text.substr(at));
@@ -227,13 +227,12 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
     std::size_t next = at + front.size;
     if (code == '\r' && next < text.size() && text[next] == '\n') ++next;
     if (ends) {
-      lines.push_back(text.substr(begin, (keep_ends ? next : at) - begin));
+      tell(text.substr(begin, (keep_ends ? next : at) - begin));
       begin = next;
     }
     at = next;
   }
-  if (begin < text.size()) lines.push_back(text.substr(begin));
-  return lines;
+  if (begin < text.size()) tell(text.substr(begin));
 }
 
 }  // namespace troupe::kernels::chat

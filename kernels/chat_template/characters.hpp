@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace troupe::kernels::chat {
 
@@ -42,7 +42,8 @@ std::string title(std::string_view text);  // str.title: each run of letters
 std::size_t find_part(std::string_view text, std::string_view part, std::size_t from = 0);
 std::size_t find_last_part(std::string_view text, std::string_view part);
 
-// As str.splitlines(): lines without their ends; no empty line after the last end.
-std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends = false);
+// As str.splitlines(), line by line, without their ends; no empty line after the last end.
+void split_lines(std::string_view text, bool keep_ends,
+                 const std::function<void(std::string_view)>& tell);
 
 }  // namespace troupe::kernels::chat

@@ -21,24 +21,24 @@ value get_method(rendering& run, const value& self, const call_arguments& given)
 
 value keys_method(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("keys", given, {});
-  std::vector<value> keys;
-  for (const auto& [key, held] : as_mapping(self)->entries) keys.push_back(key);
-  return run.make_sequence(sequence_kind::view, std::move(keys), "dict_keys");
+  value_builder keys(run, as_mapping(self)->entries.size());
+  for (const auto& [key, held] : as_mapping(self)->entries) keys.add(key);
+  return run.make_sequence(sequence_kind::view, keys.take(), "dict_keys");
 }
 
 value values_method(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("values", given, {});
-  std::vector<value> values;
-  for (const auto& [key, held] : as_mapping(self)->entries) values.push_back(held);
-  return run.make_sequence(sequence_kind::view, std::move(values), "dict_values");
+  value_builder values(run, as_mapping(self)->entries.size());
+  for (const auto& [key, held] : as_mapping(self)->entries) values.add(held);
+  return run.make_sequence(sequence_kind::view, values.take(), "dict_values");
 }
 
 value items_method(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("items", given, {});
-  std::vector<value> items;
+  value_builder items(run, as_mapping(self)->entries.size());
   for (const auto& [key, held] : as_mapping(self)->entries)
-    items.push_back(run.make_sequence(sequence_kind::tuple, {key, held}));
-  return run.make_sequence(sequence_kind::view, std::move(items), "dict_items");
+    items.add(run.make_sequence(sequence_kind::tuple, {key, held}));
+  return run.make_sequence(sequence_kind::view, items.take(), "dict_items");
 }
 
 value copy_method(rendering&, const value& self, const call_arguments& given) {

@@ -24,10 +24,10 @@ value map_attribute(rendering& run, const value& self, const call_arguments& giv
   const sorted_arguments sorted("map", given, {"attribute", "default"});
   const value* fallback = sorted.find("default");
   if (fallback && is_none(*fallback)) fallback = nullptr;
-  std::vector<value> made;
+  value_builder made(run);
   for (const value& item : items_to_choose(run, self))
-    made.push_back(at_path(run, item, sorted.needed("attribute"), fallback));
-  return run.make_sequence(sequence_kind::iterator, std::move(made));
+    made.add(at_path(run, item, sorted.needed("attribute"), fallback));
+  return run.make_sequence(sequence_kind::iterator, made.take());
 }
 
 value filter_map(rendering& run, const value& self, const call_arguments& given) {
@@ -37,12 +37,12 @@ value filter_map(rendering& run, const value& self, const call_arguments& given)
   if (!row) fail_unsupported("the filter '" + std::string(name) + "' is not supported");
   const call_arguments rest = without_front(given, 1);
   const value_depth depth(run);  // map may be the filter
-  std::vector<value> made;
+  value_builder made(run);
   for (const value& item : items_to_choose(run, self)) {
     run.take_turn();
-    made.push_back(row->run(run, item, rest));
+    made.add(row->run(run, item, rest));
   }
-  return run.make_sequence(sequence_kind::iterator, std::move(made));
+  return run.make_sequence(sequence_kind::iterator, made.take());
 }
 
 // Keeps the items for which the test, or truth where there is none, gives `wanted`.
@@ -57,13 +57,13 @@ value filter_choose(rendering& run, const value& self, const call_arguments& giv
     if (!row) fail_unsupported("the test '" + std::string(name) + "' is not supported");
   }
   const call_arguments rest = without_front(given, before + 1);
-  std::vector<value> kept;
+  value_builder kept(run);
   for (const value& item : items_to_choose(run, self)) {
     run.take_turn();
     const value tested = of_attribute ? at_path(run, item, given.positional.front()) : item;
-    if ((row ? row->holds(run, tested, rest) : is_true(tested)) == wanted) kept.push_back(item);
+    if ((row ? row->holds(run, tested, rest) : is_true(tested)) == wanted) kept.add(item);
   }
-  return run.make_sequence(sequence_kind::iterator, std::move(kept));
+  return run.make_sequence(sequence_kind::iterator, kept.take());
 }
 
 value filter_attr(rendering& run, const value& self, const call_arguments& given) {

@@ -25,7 +25,9 @@ value filter_default(rendering&, const value& self, const call_arguments& given)
 value filter_list(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("list", given, {});
   const auto items = items_of(run, self);
-  return run.list_of({items.begin(), items.end()});
+  value_builder copy(run, items.size());
+  for (const value& item : items) copy.add(item);
+  return run.list_of(copy.take());
 }
 
 // An iterator gives one item and goes on from there.
@@ -58,12 +60,15 @@ value filter_reverse(rendering& run, const value& self, const call_arguments& gi
   sorted_arguments("reverse", given, {});
   if (const auto* text = std::get_if<std::string_view>(&self)) {
     run.spend(text->size());
+    const memory_lease held(run, text->size() * 6);  // its codes, and the new text as it grows
     std::u32string codes = codes_of(*text);
     std::reverse(codes.begin(), codes.end());
     return run.keep(text_of(codes));
   }
   const auto items = items_of(run, self);
-  return run.make_sequence(sequence_kind::iterator, {items.rbegin(), items.rend()});
+  value_builder back(run, items.size());
+  for (auto item = items.rbegin(); item != items.rend(); ++item) back.add(*item);
+  return run.make_sequence(sequence_kind::iterator, back.take());
 }
 
 value filter_items(rendering& run, const value& self, const call_arguments& given) {
@@ -71,41 +76,43 @@ value filter_items(rendering& run, const value& self, const call_arguments& give
   if (is_undefined(self)) return run.make_sequence(sequence_kind::iterator, {});
   const mapping* entries = as_mapping(self);
   if (!entries) fail("Can only get item pairs from a mapping.");
-  std::vector<value> pairs;
+  value_builder pairs(run, entries->entries.size());
   for (const auto& [key, held] : entries->entries)
-    pairs.push_back(run.make_sequence(sequence_kind::tuple, {key, held}));
-  return run.make_sequence(sequence_kind::iterator, std::move(pairs));
+    pairs.add(run.make_sequence(sequence_kind::tuple, {key, held}));
+  return run.make_sequence(sequence_kind::iterator, pairs.take());
 }
 
 struct keyed_item {
   value key, item;
 };
 
-std::vector<keyed_item> keyed(rendering& run, std::span<const value> items, const value* path,
-                              bool case_sensitive) {
-  std::vector<keyed_item> made;
-  for (const value& item : items) made.push_back({sort_key(run, item, path, case_sensitive), item});
-  return made;
+// Adds each item with its key.
+void add_keyed(working_list<keyed_item>& to, rendering& run, std::span<const value> items,
+               const value* path, bool case_sensitive) {
+  for (const value& item : items) to.add({sort_key(run, item, path, case_sensitive), item});
 }
 
 void sort_keyed(rendering& run, std::vector<keyed_item>& items, bool reverse) {
+  const memory_lease held(run, items.size() * sizeof(keyed_item));  // what stable_sort works in
   std::stable_sort(items.begin(), items.end(), [&](const keyed_item& a, const keyed_item& b) {
     return reverse ? order(run, b.key, a.key) < 0 : order(run, a.key, b.key) < 0;
   });
 }
 
 value items_only(rendering& run, const std::vector<keyed_item>& from) {
-  std::vector<value> items;
-  for (const keyed_item& one : from) items.push_back(one.item);
-  return run.list_of(std::move(items));
+  value_builder items(run, from.size());
+  for (const keyed_item& one : from) items.add(one.item);
+  return run.list_of(items.take());
 }
 
 value filter_sort(rendering& run, const value& self, const call_arguments& given) {
   const sorted_arguments sorted("sort", given, {"reverse", "case_sensitive", "attribute"});
-  auto items = keyed(run, items_of(run, self), sorted.find("attribute"),
-                     sorted.truth("case_sensitive", false));
-  sort_keyed(run, items, sorted.truth("reverse", false));
-  return items_only(run, items);
+  const auto given_items = items_of(run, self);
+  working_list<keyed_item> items(run, given_items.size());
+  add_keyed(items, run, given_items, sorted.find("attribute"),
+            sorted.truth("case_sensitive", false));
+  sort_keyed(run, items.items(), sorted.truth("reverse", false));
+  return items_only(run, items.items());
 }
 
 value filter_dictsort(rendering& run, const value& self, const call_arguments& given) {
@@ -115,37 +122,43 @@ value filter_dictsort(rendering& run, const value& self, const call_arguments& g
   if (!entries) fail("dictsort needs a dict, not " + std::string(type_name(self)));
   const std::string_view by = sorted.text("by", "key");
   if (by != "key" && by != "value") fail("You can only sort by either \"key\" or \"value\"");
-  std::vector<keyed_item> items;
+  working_list<keyed_item> items(run, entries->entries.size());
   for (const auto& [key, held] : entries->entries)
-    items.push_back(
+    items.add(
         {sort_key(run, by == "key" ? key : held, nullptr, sorted.truth("case_sensitive", false)),
          run.make_sequence(sequence_kind::tuple, {key, held})});
-  sort_keyed(run, items, sorted.truth("reverse", false));
-  return items_only(run, items);
+  sort_keyed(run, items.items(), sorted.truth("reverse", false));
+  return items_only(run, items.items());
 }
 
 value filter_unique(rendering& run, const value& self, const call_arguments& given) {
   const sorted_arguments sorted("unique", given, {"case_sensitive", "attribute"});
-  const auto items = keyed(run, items_of(run, self), sorted.find("attribute"),
-                           sorted.truth("case_sensitive", false));
+  const auto given_items = items_of(run, self);
+  working_list<keyed_item> items(run, given_items.size());
+  add_keyed(items, run, given_items, sorted.find("attribute"),
+            sorted.truth("case_sensitive", false));
+  const memory_lease held(run, given_items.size() * sizeof(keyed_item));  // what was seen
   mapping seen;
-  std::vector<value> kept;
-  for (const auto& [key, item] : items) {
+  seen.entries.reserve(given_items.size());
+  value_builder kept(run);
+  for (const auto& [key, item] : items.items()) {
     if (find_entry(run, seen, key)) continue;
     seen.entries.emplace_back(key, none_value{});
-    kept.push_back(item);
+    kept.add(item);
   }
-  return run.make_sequence(sequence_kind::iterator, std::move(kept));
+  return run.make_sequence(sequence_kind::iterator, kept.take());
 }
 
 template <int wanted>  // the sign of order(item, best) that makes an item the best
 value filter_best(rendering& run, const value& self, const call_arguments& given) {
   const sorted_arguments sorted("min or max", given, {"case_sensitive", "attribute"});
-  const auto items = keyed(run, items_of(run, self), sorted.find("attribute"),
-                           sorted.truth("case_sensitive", false));
-  if (items.empty()) return undefined_value{"", no_best};
-  const keyed_item* best = &items.front();
-  for (const keyed_item& one : items)
+  const auto given_items = items_of(run, self);
+  if (given_items.empty()) return undefined_value{"", no_best};
+  working_list<keyed_item> items(run, given_items.size());
+  add_keyed(items, run, given_items, sorted.find("attribute"),
+            sorted.truth("case_sensitive", false));
+  const keyed_item* best = &items.items().front();
+  for (const keyed_item& one : items.items())
     if (&one != best && order(run, one.key, best->key) * wanted > 0) best = &one;
   return best->item;
 }
@@ -156,15 +169,16 @@ value filter_batch(rendering& run, const value& self, const call_arguments& give
   const auto size = static_cast<std::size_t>(
       std::clamp<std::int64_t>(sorted.integer("linecount", 1), 1, 1 << 20));
   const value* fill = sorted.find("fill_with");
-  std::vector<value> batches, batch;
+  value_builder batches(run), batch(run);
   const auto items = items_of(run, self);
   for (const value& item : items) {
-    if (batch.size() == size) batches.push_back(run.list_of(std::exchange(batch, {})));
-    batch.push_back(item);
+    if (batch.items().size() == size) batches.add(run.list_of(batch.take()));
+    batch.add(item);
   }
-  if (fill && !is_none(*fill) && !batch.empty()) batch.resize(size, *fill);
-  if (!batch.empty()) batches.push_back(run.list_of(std::move(batch)));
-  return run.make_sequence(sequence_kind::iterator, std::move(batches));
+  if (fill && !is_none(*fill) && !batch.items().empty())
+    while (batch.items().size() < size) batch.add(*fill);
+  if (!batch.items().empty()) batches.add(run.list_of(batch.take()));
+  return run.make_sequence(sequence_kind::iterator, batches.take());
 }
 
 constexpr filter_row rows[] = {

@@ -22,7 +22,7 @@ value plain_change(rendering& run, const value& self, const call_arguments& give
   sorted_arguments("filter", given, {});
   const std::string_view text = text_of_value(run, self);
   run.spend(text.size() / 4);
-  return run.keep(change(text));
+  return run.keep(changed_text(run, change, text));
 }
 
 value filter_string(rendering& run, const value& self, const call_arguments& given) {
@@ -112,14 +112,14 @@ value filter_indent(rendering& run, const value& self, const call_arguments& giv
   if (is_undefined(self)) fail_undefined(self);
   if (!is_text(self)) fail("indent() needs a text, not " + std::string(type_name(self)));
   out.add(text_of_value(run, self)).add("\n");  // so that an end of line at the end is kept
-  const std::string text = out.take();
+  const std::string_view text = run.keep(out.take());
   bool first = true;
-  for (const std::string_view line : split_lines(text)) {
+  split_lines(text, false, [&](std::string_view line) {
     const bool before = first ? sorted.truth("first", false) : (blank || !line.empty());
     if (!std::exchange(first, false)) out.add("\n");
     if (before) out.add(indention);
     out.add(line);
-  }
+  });
   return out.finish();
 }
 
@@ -185,6 +185,7 @@ value filter_wordcount(rendering& run, const value& self, const call_arguments& 
   sorted_arguments("wordcount", given, {});
   const std::string_view text = text_of_value(run, self);
   run.spend(text.size() / 4);
+  const memory_lease held(run, text.size() * sizeof(char32_t));
   std::int64_t words = 0;
   bool inside = false;
   for (const char32_t code : codes_of(text)) {

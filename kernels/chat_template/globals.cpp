@@ -25,16 +25,16 @@ value range_function(rendering& run, const value&, const call_arguments& given) 
   const std::int64_t stop = range_part(parts.size() > 1 ? parts[1] : parts[0]);
   const std::int64_t step = parts.size() > 2 ? range_part(parts[2]) : 1;
   if (step == 0) fail("range() arg 3 must not be zero");
-  std::vector<value> items;
+  value_builder items(run);
   for (std::int64_t at = start; step > 0 ? at < stop : at > stop;) {
-    if (items.size() == run.bounds.loop_turns)
+    if (items.items().size() == run.bounds.loop_turns)
       fail("range() gives more than " + std::to_string(run.bounds.loop_turns) + " numbers");
-    items.push_back(at);
+    items.add(at);
     if (__builtin_add_overflow(at, step, &at)) break;
   }
   const std::string label = "range(" + std::to_string(start) + ", " + std::to_string(stop) +
                             (step == 1 ? ")" : ", " + std::to_string(step) + ")");
-  return run.make_sequence(sequence_kind::range, std::move(items), run.keep(label));
+  return run.make_sequence(sequence_kind::range, items.take(), run.keep(label));
 }
 
 // dict(other, key=value) and namespace(other, key=value) share this.

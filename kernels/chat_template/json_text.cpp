@@ -78,16 +78,16 @@ class json_writer {
 
   void write_entries(const mapping& m) {
     if (m.entries.empty()) return void(out_.add("{}"));
-    std::vector<const std::pair<value, value>*> entries;
-    for (const auto& entry : m.entries) entries.push_back(&entry);
+    working_list<const std::pair<value, value>*> entries(out_.run(), m.entries.size());
+    for (const auto& entry : m.entries) entries.add(&entry);
     if (style_.sort_keys)
-      std::stable_sort(entries.begin(), entries.end(), [&](const auto* a, const auto* b) {
-        return order(out_.run(), a->first, b->first) < 0;
-      });
+      std::stable_sort(
+          entries.items().begin(), entries.items().end(),
+          [&](const auto* a, const auto* b) { return order(out_.run(), a->first, b->first) < 0; });
     out_.add("{");
     ++level_;
     bool first = true;
-    for (const auto* entry : entries) {
+    for (const auto* entry : entries.items()) {
       separate(first);
       write_text(key_text(entry->first));
       out_.add(style_.key_separator);

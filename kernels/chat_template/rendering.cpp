@@ -1,5 +1,7 @@
 #include "kernels/chat_template/rendering.hpp"
 
+#include <algorithm>
+
 namespace troupe::kernels::chat {
 
 namespace {
@@ -24,25 +26,26 @@ void rendering::take_turn() {
 }
 
 void rendering::spend_memory(std::size_t bytes) {
+  if (bytes > bounds.memory_bytes - memory_bytes_)
+    fail_bound("bytes of memory", bounds.memory_bytes);
   memory_bytes_ += bytes;
-  if (memory_bytes_ > bounds.memory_bytes) fail_bound("bytes of memory", bounds.memory_bytes);
 }
 
 std::string_view rendering::keep(std::string text) {
-  spend_memory(text.size() + sizeof(text));
+  spend_memory(text.capacity() + sizeof(text));
   return texts_.emplace_back(std::move(text));
 }
 
 sequence* rendering::make_sequence(sequence_kind kind, std::vector<value> items,
                                    std::string_view label) {
   spend(1 + items.size() / 4);
-  spend_memory(sizeof(sequence) + items.size() * sizeof(value));
+  spend_memory(sizeof(sequence) + items.capacity() * sizeof(value));
   return &sequences_.emplace_back(sequence{kind, std::move(items), 0, label});
 }
 
 mapping* rendering::make_mapping(std::vector<std::pair<value, value>> entries) {
   spend(1 + entries.size() / 4);
-  spend_memory(sizeof(mapping) + entries.size() * 2 * sizeof(value));
+  spend_memory(sizeof(mapping) + entries.capacity() * 2 * sizeof(value));
   return &mappings_.emplace_back(mapping{std::move(entries)});
 }
 
@@ -68,10 +71,21 @@ scope* rendering::make_scope(scope* outer) {
   return &made;
 }
 
+void text_builder::make_room(std::size_t bytes) {
+  const std::size_t before = paid_;
+  run_.spend_memory(bytes);
+  paid_ += bytes;
+  text_.reserve(bytes);
+  run_.give_back(before);
+  paid_ -= before;
+}
+
 text_builder& text_builder::add(std::string_view piece) {
   run_.spend_on_text(piece.size());
   if (piece.size() > run_.bounds.text_bytes - text_.size())
     fail_bound("bytes in one text", run_.bounds.text_bytes);
+  if (piece.size() > text_.capacity() - text_.size())
+    make_room(std::max(text_.size() + piece.size(), 2 * text_.size()));
   text_ += piece;
   return *this;
 }

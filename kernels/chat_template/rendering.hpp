@@ -8,6 +8,8 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/chat_template/chat_template_bounds.hpp"
 #include "kernels/chat_template/failure.hpp"
@@ -26,6 +28,9 @@ class rendering {
   void spend(std::size_t steps = 1);
   void spend_on_text(std::size_t bytes) { spend(1 + bytes / 32); }
   void take_turn();  // of a loop
+  // Before memory is taken; give_back() where it is needed for a while only.
+  void spend_memory(std::size_t bytes);
+  void give_back(std::size_t bytes) { memory_bytes_ -= bytes; }
 
   std::string_view keep(std::string text);
   sequence* make_sequence(sequence_kind kind, std::vector<value> items,
@@ -45,8 +50,6 @@ class rendering {
   std::size_t value_nesting = 0;  // of value_depth
 
  private:
-  void spend_memory(std::size_t bytes);
-
   std::size_t steps_ = 0;
   std::size_t turns_ = 0;
   std::size_t memory_bytes_ = 0;
@@ -59,21 +62,83 @@ class rendering {
   std::deque<scope> scopes_;
 };
 
-// A text that grows within the bound of one text.
+// Memory that a step needs for a while: counted before it is taken, until the lease ends.
+class memory_lease {
+ public:
+  memory_lease(rendering& run, std::size_t bytes) : run_(run), bytes_(bytes) {
+    run_.spend_memory(bytes);
+  }
+  ~memory_lease() { run_.give_back(bytes_); }
+  memory_lease(const memory_lease&) = delete;
+  memory_lease& operator=(const memory_lease&) = delete;
+
+ private:
+  rendering& run_;
+  std::size_t bytes_;
+};
+
+// A list that is being made: counted before it grows.
+template <class Item>
+class working_list {
+ public:
+  explicit working_list(rendering& run, std::size_t expected = 0) : run_(run) {
+    if (expected > 0) make_room(expected);
+  }
+  ~working_list() { run_.give_back(paid_); }
+  working_list(const working_list&) = delete;
+  working_list& operator=(const working_list&) = delete;
+
+  void add(const Item& item) {
+    if (items_.size() == items_.capacity()) make_room(items_.size() < 4 ? 8 : 2 * items_.size());
+    items_.push_back(item);
+  }
+  std::vector<Item>& items() { return items_; }
+  // Whoever takes it counts it from now on.
+  std::vector<Item> take() {
+    run_.give_back(std::exchange(paid_, 0));
+    return std::exchange(items_, {});
+  }
+
+ private:
+  void make_room(std::size_t count) {
+    const std::size_t before = paid_;
+    run_.spend_memory(count * sizeof(Item));
+    paid_ += count * sizeof(Item);
+    items_.reserve(count);
+    run_.give_back(before);
+    paid_ -= before;
+  }
+
+  rendering& run_;
+  std::vector<Item> items_;
+  std::size_t paid_ = 0;
+};
+using value_builder = working_list<value>;
+
+// A text that grows within the bound of one text, counted before it does.
 class text_builder {
  public:
   explicit text_builder(rendering& run) : run_(run) {}
+  ~text_builder() { run_.give_back(paid_); }
+  text_builder(const text_builder&) = delete;
+  text_builder& operator=(const text_builder&) = delete;
 
   text_builder& add(std::string_view piece);
   text_builder& add(std::size_t times, std::string_view piece);
   std::size_t size() const { return text_.size(); }
-  std::string take() { return std::move(text_); }
-  value finish() { return run_.keep(std::move(text_)); }
+  std::string take() {
+    run_.give_back(std::exchange(paid_, 0));
+    return std::exchange(text_, {});
+  }
+  value finish() { return run_.keep(take()); }
   rendering& run() const { return run_; }
 
  private:
+  void make_room(std::size_t bytes);
+
   rendering& run_;
   std::string text_;
+  std::size_t paid_ = 0;
 };
 
 // Goes with a recursion over values that may hold themselves.

@@ -23,7 +23,7 @@ template <std::string (*change)(std::string_view)>
 value changed(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("method", given, {});
   run.spend(self_text(self).size() / 4);
-  return run.keep(change(self_text(self)));
+  return run.keep(changed_text(run, change, self_text(self)));
 }
 
 std::string swapped_case(std::string_view text) {
@@ -89,6 +89,7 @@ value find_method(rendering& run, const value& self, const call_arguments& given
       slice_of(run, self, start ? *start : none_value{}, end ? *end : none_value{}, none_value{});
   const std::string_view within = self_text(text), part = sorted.text("sub", {});
   run.spend_on_text(within.size());
+  const memory_lease held(run, backwards ? within.size() + part.size() : 0);
   const std::size_t found = backwards ? find_last_part(within, part) : find_part(within, part);
   if (found == within.npos && needs) fail("substring not found");
   if (found == within.npos) return std::int64_t{-1};
@@ -125,6 +126,7 @@ template <bool (*belongs)(char32_t)>
 value all_are(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("method", given, {});
   run.spend(self_text(self).size() / 4);
+  const memory_lease held(run, self_text(self).size() * sizeof(char32_t));
   const std::u32string codes = codes_of(self_text(self));
   return !codes.empty() && std::all_of(codes.begin(), codes.end(), belongs);
 }
@@ -137,6 +139,7 @@ template <bool (*wrong)(char32_t)>
 value has_case(rendering& run, const value& self, const call_arguments& given) {
   sorted_arguments("method", given, {});
   run.spend(self_text(self).size() / 4);
+  const memory_lease held(run, self_text(self).size() * sizeof(char32_t));
   const std::u32string codes = codes_of(self_text(self));
   return std::none_of(codes.begin(), codes.end(), wrong) &&
          std::any_of(codes.begin(), codes.end(), is_cased);
@@ -159,6 +162,7 @@ value format_method(rendering& run, const value& self, const call_arguments& giv
 }
 
 constexpr std::size_t strip_characters_max = 256;
+constexpr std::size_t text_growth_max = 8;  // escapes and other cases, and the old text beside
 
 value left_out(rendering&, const value&, const call_arguments&) {
   fail_unsupported("this method of str is not supported");
@@ -214,6 +218,12 @@ constexpr std::pair<std::string_view, builtin> rows[] = {
 };
 
 }  // namespace
+
+std::string changed_text(rendering& run, std::string (*change)(std::string_view),
+                         std::string_view text) {
+  const memory_lease held(run, text.size() * text_growth_max);
+  return change(text);
+}
 
 value stripped(rendering& run, std::string_view text, std::optional<std::string_view> characters,
                strip_side side) {

@@ -9,6 +9,9 @@ namespace troupe::kernels::chat {
 
 enum class strip_side { left, right, both };
 
+// A changed text, of which the rendering has counted what the change needs.
+std::string changed_text(rendering& run, std::string (*change)(std::string_view),
+                         std::string_view text);
 // Without characters: without white space.
 value stripped(rendering& run, std::string_view text, std::optional<std::string_view> characters,
                strip_side side);

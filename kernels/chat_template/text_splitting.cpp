@@ -11,34 +11,34 @@ namespace troupe::kernels::chat {
 
 namespace {
 
-using pieces = std::vector<std::string_view>;
+using pieces = working_list<std::string_view>;
 
 // All non-overlapping places of `part`, from the left; from the right they may differ ("aa" in
 // "aaa"), so the text is searched backwards for those.
-pieces split_at(std::string_view text, std::string_view part, std::int64_t most) {
-  pieces made;
+void split_at(std::string_view text, std::string_view part, std::int64_t most, pieces& made) {
   std::size_t at = 0;
   for (; most != 0; --most) {
     const std::size_t found = find_part(text, part, at);
     if (found == text.npos) break;
-    made.push_back(text.substr(at, found - at));
+    made.add(text.substr(at, found - at));
     at = found + part.size();
   }
-  made.push_back(text.substr(at));
-  return made;
+  made.add(text.substr(at));
 }
 
 // Python's find from the right, linear: the reversed part in the reversed text.
-pieces split_at_from_right(std::string_view text, std::string_view part, std::int64_t most) {
+void split_at_from_right(rendering& run, std::string_view text, std::string_view part,
+                         std::int64_t most, pieces& made) {
+  const memory_lease held(run, text.size() + part.size());
   const std::string back_text(text.rbegin(), text.rend()), back_part(part.rbegin(), part.rend());
-  pieces made;
   std::size_t end = text.size();
-  for (const std::string_view piece : split_at(back_text, back_part, most)) {
-    made.push_back(text.substr(end - piece.size(), piece.size()));
+  pieces back(run);
+  split_at(back_text, back_part, most, back);
+  for (const std::string_view piece : back.items()) {
+    made.add(text.substr(end - piece.size(), piece.size()));
     end -= std::min(end, piece.size() + part.size());
   }
-  std::reverse(made.begin(), made.end());
-  return made;
+  std::reverse(made.items().begin(), made.items().end());
 }
 
 std::size_t word_size(std::string_view text) {
@@ -51,34 +51,30 @@ std::size_t word_size(std::string_view text) {
   return size;
 }
 
-pieces split_words(std::string_view text, std::int64_t most) {
-  pieces made;
+void split_words(std::string_view text, std::int64_t most, pieces& made) {
   for (text = strip_left(text); !text.empty(); text = strip_left(text)) {
-    if (most-- == 0) {
-      made.push_back(text);
-      break;
-    }
+    if (most-- == 0) return made.add(text);
     const std::size_t size = word_size(text);
-    made.push_back(text.substr(0, size));
+    made.add(text.substr(0, size));
     text.remove_prefix(size);
   }
-  return made;
 }
 
-pieces split_words_from_right(std::string_view text, std::int64_t most) {
-  pieces words = split_words(text, -1);
-  if (most < 0 || words.size() <= static_cast<std::size_t>(most)) return words;
+void split_words_from_right(std::string_view text, std::int64_t most, pieces& made) {
+  split_words(text, -1, made);
+  std::vector<std::string_view>& words = made.items();
+  if (most < 0 || words.size() <= static_cast<std::size_t>(most)) return;
   const std::size_t kept = words.size() - static_cast<std::size_t>(most);
-  if (kept == 0) return words;
   const std::string_view last = words[kept - 1];
   const auto size = static_cast<std::size_t>(last.data() + last.size() - text.data());
-  words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(kept));
-  words.insert(words.begin(), text.substr(0, size));
-  return words;
+  words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(kept - 1));
+  words.front() = text.substr(0, size);
 }
 
-value list_of_pieces(rendering& run, const pieces& from) {
-  return run.list_of({from.begin(), from.end()});
+value list_of_pieces(rendering& run, pieces& from) {
+  value_builder items(run, from.items().size());
+  for (const std::string_view piece : from.items()) items.add(piece);
+  return run.list_of(items.take());
 }
 
 value split_by(rendering& run, const value& self, const call_arguments& given, bool from_right) {
@@ -87,12 +83,14 @@ value split_by(rendering& run, const value& self, const call_arguments& given, b
   const std::int64_t most = sorted.integer("maxsplit", -1);
   run.spend(1 + text.size() / 4);
   const auto separator = sorted.optional_text("sep");
+  if (separator && separator->empty()) fail("empty separator");
+  pieces made(run);
   if (!separator)
-    return list_of_pieces(
-        run, from_right ? split_words_from_right(text, most) : split_words(text, most));
-  if (separator->empty()) fail("empty separator");
-  return list_of_pieces(run, from_right ? split_at_from_right(text, *separator, most)
-                                        : split_at(text, *separator, most));
+    from_right ? split_words_from_right(text, most, made) : split_words(text, most, made);
+  else
+    from_right ? split_at_from_right(run, text, *separator, most, made)
+               : split_at(text, *separator, most, made);
+  return list_of_pieces(run, made);
 }
 
 value part(rendering& run, const value& self, const call_arguments& given, bool from_right) {
@@ -102,8 +100,10 @@ value part(rendering& run, const value& self, const call_arguments& given, bool 
   const std::string_view separator = sorted.text("sep", {});
   if (separator.empty()) fail("empty separator");
   run.spend(1 + text.size() / 4);
-  const pieces two =
-      from_right ? split_at_from_right(text, separator, 1) : split_at(text, separator, 1);
+  pieces made(run);
+  from_right ? split_at_from_right(run, text, separator, 1, made)
+             : split_at(text, separator, 1, made);
+  const std::vector<std::string_view>& two = made.items();
   const std::string_view none;
   std::vector<value> three;
   if (two.size() == 2)
@@ -129,7 +129,10 @@ value split_lines_method(rendering& run, const value& self, const call_arguments
   const sorted_arguments sorted("splitlines", given, {"keepends"});
   const auto text = std::get<std::string_view>(self);
   run.spend(1 + text.size() / 4);
-  return list_of_pieces(run, split_lines(text, sorted.truth("keepends", false)));
+  pieces lines(run);
+  split_lines(text, sorted.truth("keepends", false),
+              [&](std::string_view line) { lines.add(line); });
+  return list_of_pieces(run, lines);
 }
 
 value partition_method(rendering& run, const value& self, const call_arguments& given) {

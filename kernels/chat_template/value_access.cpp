@@ -141,8 +141,10 @@ value slice_of_text(rendering& run, std::string_view text, const value& start, c
     return rest.substr(0, byte_of(rest, s.count));
   }
   run.spend(length);
+  const memory_lease held(run, text.size() * 10);  // both lists of codes, and the new text
   const std::u32string codes = codes_of(text);
   std::u32string taken;
+  taken.reserve(s.count);
   for (std::size_t i = 0; i < s.count; ++i)
     taken += codes[static_cast<std::size_t>(s.start + static_cast<std::int64_t>(i) * s.step)];
   return run.keep(text_of(taken));
@@ -159,12 +161,12 @@ value slice_of(rendering& run, const value& of, const value& start, const value&
   if (!held || held->kind > sequence_kind::range)
     fail("'" + std::string(type_name(of)) + "' object has no slices");
   const slice_bounds s = resolve(held->items.size(), start, stop, step);
-  std::vector<value> items;
+  value_builder items(run, s.count);
   for (std::size_t i = 0; i < s.count; ++i)
-    items.push_back(
+    items.add(
         held->items[static_cast<std::size_t>(s.start + static_cast<std::int64_t>(i) * s.step)]);
   const bool tuple = held->kind == sequence_kind::tuple;
-  return run.make_sequence(tuple ? sequence_kind::tuple : sequence_kind::list, std::move(items));
+  return run.make_sequence(tuple ? sequence_kind::tuple : sequence_kind::list, items.take());
 }
 
 }  // namespace troupe::kernels::chat

@@ -205,22 +205,20 @@ std::span<const value> items_of(rendering& run, const value& v) {
     held->taken = held->items.size();
     return items;
   }
-  std::vector<value> items;
+  value_builder items(run);
   if (const mapping* entries = as_mapping(v)) {
-    for (const auto& [key, held] : entries->entries) items.push_back(key);
+    for (const auto& [key, held] : entries->entries) items.add(key);
   } else if (is_text(v)) {
     auto text = std::get<std::string_view>(v);
     run.spend(text.size());
-    if (text.size() > run.bounds.memory_bytes / sizeof(value))
-      fail("a text of " + std::to_string(text.size()) + " bytes is too long to go through");
     for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
       size = utf8::read_front(text).size;
-      items.push_back(text.substr(0, size));
+      items.add(text.substr(0, size));
     }
   } else {
     fail("'" + std::string(type_name(v)) + "' object is not iterable");
   }
-  return run.make_sequence(sequence_kind::list, std::move(items))->items;
+  return run.make_sequence(sequence_kind::list, items.take())->items;
 }
 
 std::size_t length_of(rendering& run, const value& v) {

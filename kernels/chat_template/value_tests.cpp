@@ -119,6 +119,7 @@ template <bool (*wrong)(char32_t)>
 bool has_case(rendering& run, const value& self, given_arguments) {
   const std::string_view text = text_of_value(run, self);
   run.spend(text.size() / 4);
+  const memory_lease held(run, text.size() * sizeof(char32_t));
   const std::u32string codes = codes_of(text);
   return std::none_of(codes.begin(), codes.end(), wrong) &&
          std::any_of(codes.begin(), codes.end(), is_cased);
