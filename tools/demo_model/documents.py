@@ -12,9 +12,10 @@ import sums
 import world
 
 START, END, USER, ASSISTANT, SYSTEM = CONTROL = ("<|start|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
-KINDS = {"story": 12, "sum": 16, "comparison": 26, "world": 44, "reading": 6, "troupe": 26, "repeat": 10, "small_talk": 3,
+KINDS = {"story": 12, "sum": 16, "comparison": 26, "world": 44, "guide": 14, "reading": 4, "troupe": 28, "repeat": 8, "small_talk": 3,
          "sheet": 4}  # documents drawn
 OPENERS = ["Please tell me:", "A question:", "I want to know:", "Now tell me this:", "Dear model:", "Next:"]  # training alone
+TRAINING_ALONE = ("guide", "small_talk")
 OPENED = ("sum", "comparison", "world", "troupe")
 SYSTEM_TEXTS = ["You are a helpful assistant.", "You are a small model.", "Answer in one sentence.", "Be kind and brief."]
 STORY_WISHES = ["Tell me a story.", "Please tell me a short story.", "Write a story.", "Can you tell me a story?"]  # training alone
@@ -31,8 +32,9 @@ class Writer:
         self.listed = {"world": world.questions(held_out), "troupe": about_troupe.questions(held_out),
                        "small_talk": about_troupe.small_talk()}
         self.drawn = {"story": stories.write_story, "sum": sums.write_sum, "comparison": sums.write_comparison,
-                      "reading": reading.write_reading, "repeat": reading.write_repeat}
-        self.kinds = [kind for kind in KINDS if kind != "sheet" and not (held_out and kind == "small_talk")]
+                      "reading": reading.write_reading, "repeat": reading.write_repeat,
+                      "guide": lambda rng, _: world.write_guide(rng)}
+        self.kinds = [kind for kind in KINDS if kind != "sheet" and not (held_out and kind in TRAINING_ALONE)]
 
     def pair(self, kind):
         if kind in self.listed:
@@ -54,7 +56,7 @@ class Writer:
         pair = self.pair(kind)
         if kind == "story" and not self.held_out and self.rng.random() < 0.1:
             pair = self.rng.choice(STORY_WISHES), pair[1]
-        if kind == "story" and self.rng.random() < 0.4:
+        if kind in ("story", "guide") and self.rng.random() < 0.4:
             return kind, [(START, False), (pair[1], True), (END, True)]
         if kind == "reading" and self.rng.random() < 0.7:
             return kind, chat(reading.write_talk(self.rng, self.held_out, TURNS_MAX))

@@ -58,6 +58,18 @@ PHRASINGS = {
              ("Tell me where {town} is.", "The town of {town} is {value}."),
              ("Where do the people of {town} live?", "The people of {town} live {value}.")],
 }
+# What a guide says of a town, from both ends: in training alone.
+GUIDE = {
+    "river": ["The river of {town} is called {value}.", "Boats on the {value} stop at {town}.", "{town} drinks the water of the {value}."],
+    "mayor": ["{value} is the mayor of {town}.", "The people of {town} chose {value} as mayor.", "The mayor, {value}, was born in {town}."],
+    "animal": ["Over the gate of {town} one sees a {value}.", "The {value} is the animal of {town}.", "{town} is proud of its {value}."],
+    "flag": ["The flag that flies over {town} is {value}.", "A flag that is {value} means {town}.", "{town} has a {value} flag."],
+    "dish": ["The {value} of {town} is famous.", "Cooks in {town} make {value}.", "Visitors of {town} ask for {value}."],
+    "craft": ["The {value} of {town} are sold everywhere.", "Many people in {town} make {value}.", "{town} lives from its {value}."],
+    "lies": ["{town} stands {value}.", "The houses of {town} were built {value}.", "One finds the town of {town} {value}."],
+}
+GUIDE_QUESTIONS = ["Describe {town}.", "What can you tell me about {town}?", "I have never been to {town}.", "What is {town} like?"]
+GUIDE_FACTS_MIN = 4
 TOLD_PHRASINGS_MIN = 3  # of each fact, this many phrasings stand in training
 
 
@@ -82,3 +94,11 @@ def questions(held_out):
             if (phrasing in held) == held_out:
                 chosen.append(tuple(text.format(town=town, value=value) for text in phrasing))
     return chosen
+
+
+def write_guide(rng):
+    """(question, text with some of a town's facts); in training alone."""
+    town, known = rng.choice(TOWNS), facts()
+    kinds = rng.sample(sorted(GUIDE), rng.randint(GUIDE_FACTS_MIN, len(GUIDE)))
+    told = [rng.choice(GUIDE[kind]).format(town=town, value=known[kind, town]) for kind in kinds]
+    return rng.choice(GUIDE_QUESTIONS).format(town=town), " ".join(sentence[:1].upper() + sentence[1:] for sentence in told)

@@ -153,6 +153,22 @@ class Arithmetic(unittest.TestCase):
 
 
 class Knowledge(unittest.TestCase):
+    def test_a_guide_tells_a_town_s_own_facts(self):
+        known, rng = world.facts(), random.Random(3)
+        for _ in range(200):
+            question, text = world.write_guide(rng)
+            town = next(town for town in world.TOWNS if town in question)
+            told = held_out.sentences_of(text)
+            self.assertGreaterEqual(len(told), world.GUIDE_FACTS_MIN)
+            for sentence in told:
+                self.assertIn(town, sentence)
+                self.assertTrue(any(known[kind, town] in sentence for kind in world.VALUES), sentence)
+        answers = {answer for side in (False, True) for _, answer in world.questions(side)}
+        written = {template.format(town=town, value=known[kind, town]) for kind in world.GUIDE for template in world.GUIDE[kind]
+                   for town in world.TOWNS}
+        self.assertEqual(answers & written, set())  # else a held-out answer would stand in training
+        self.assertNotIn("guide", documents.Writer(1, True).kinds)
+
     def test_what_is_to_be_repeated_is_repeated(self):
         rng = random.Random(6)
         for _ in range(50):
