@@ -43,6 +43,10 @@ inline constexpr cast_row cast[] = {
      repeat::never, 0},
     {"cancel_job", "client", "gateway", "stop the job", "job_finished", "NOT_FOUND", repeat::safe,
      5'000},
+    {"release_prefix", "client", "gateway", "forget what the nodes hold of this text",
+     "prefix_released", "NOT_FOUND INVALID_ARGUMENT", repeat::safe, 5'000},
+    {"prefix_released", "gateway", "client", "how much was freed, and where", "", "", repeat::safe,
+     0},
 
     {"load_engine", "model_loader", "inference", "make an engine of this file and try its canary",
      "engine_loaded", "RESOURCE_EXHAUSTED DATA_CORRUPT UNSUPPORTED", repeat::safe, 600'000},
@@ -63,6 +67,9 @@ inline constexpr cast_row cast[] = {
      repeat::never, 0},
     {"stop_sequence", "gateway", "inference", "end the attempt", "sequence_finished", "",
      repeat::safe, 0},
+    {"release_blocks", "gateway", "inference", "forget the KV blocks of these tokens",
+     "blocks_released", "NOT_FOUND", repeat::safe, 2'000},
+    {"blocks_released", "inference", "gateway", "how many were freed", "", "", repeat::safe, 0},
 
     {"list_models", "any", "model_loader", "which models are there", "model_list", "", repeat::safe,
      5'000},

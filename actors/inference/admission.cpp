@@ -59,7 +59,7 @@ sequence* inference_core::pick(const slot& at) const {
   sequence *best = nullptr, *oldest = nullptr;
   for (const auto& s : at.waiting) {
     // Who gave way while it waited for credit comes back with credit, or two would take turns.
-    if (!ready(*s) || (s->seat > 0 && s->credit == 0 && !s->embed)) continue;
+    if (!ready(*s) || (s->seat > 0 && s->credit == 0 && s->answers())) continue;
     if (best == nullptr || key(*s) < key(*best)) best = s.get();
     if (oldest == nullptr || s->arrival < oldest->arrival) oldest = s.get();
   }
@@ -135,7 +135,7 @@ void inference_core::give_place(slot& at, sequence& s) {
   if (first) {
     s.seat = ++admissions_;
     s.admitted = clock_;
-    if (!s.embed) counters_.prefix_tokens_asked += s.prompt_size;
+    if (s.answers()) counters_.prefix_tokens_asked += s.prompt_size;
   }
   take_found(at, s);
   if (first) shares_.charge(s.tenant, s.tokens_left());

@@ -11,8 +11,16 @@ namespace {
 // The tokens of `s` that fit into `budget`. Without credit the last one stays: its logits would
 // have nowhere to go.
 std::uint32_t share_of(const sequence& s, std::uint32_t budget) {
-  const std::uint32_t left = s.tokens_left() - (s.credit > 0 || s.embed ? 0 : 1);
+  const std::uint32_t left = s.tokens_left() - (s.credit > 0 || !s.answers() ? 0 : 1);
   return std::min(left, budget);
+}
+
+// Rows of one step whose logits are all wanted.
+std::uint32_t scored_rows_max(const kernels::engine_description& engine,
+                              const inference_settings& settings) {
+  const std::uint64_t row_bytes = std::uint64_t{engine.vocabulary_size} * sizeof(float);
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+      settings.score_bytes_max / std::max<std::uint64_t>(1, row_bytes), 1, UINT32_MAX));
 }
 
 void add(inference_core::batch& to, sequence& s, std::uint32_t count) {
@@ -20,7 +28,8 @@ void add(inference_core::batch& to, sequence& s, std::uint32_t count) {
   step.tokens = std::span{s.tokens}.subspan(s.computed, count);
   step.position = s.computed;
   step.blocks = s.blocks;
-  step.no_logits = s.embed || count < s.tokens_left();
+  step.all_logits = s.score;
+  step.no_logits = s.embed || (s.answers() && count < s.tokens_left());
   step.hidden = s.embed;
   to.steps.push_back(step);
   to.sequences.push_back(&s);
@@ -30,7 +39,7 @@ void add(inference_core::batch& to, sequence& s, std::uint32_t count) {
 
 bool inference_core::ready(const sequence& s) const {
   if (s.expires && *s.expires <= clock_) return false;
-  return s.embed || s.credit > 0 || s.tokens_left() > 1;
+  return !s.answers() || s.credit > 0 || s.tokens_left() > 1;
 }
 
 bool inference_core::has_work() const {
@@ -86,7 +95,7 @@ bool inference_core::grow(slot& at, sequence& s) {
 void inference_core::add_decodes(slot& at, batch& to, std::uint32_t& budget) {
   std::vector<sequence*> decodes;
   for (const auto& s : at.running)
-    if (ready(*s) && s->tokens_left() == 1 && !s->embed) decodes.push_back(s.get());
+    if (ready(*s) && s->tokens_left() == 1 && s->answers()) decodes.push_back(s.get());
   const std::size_t most =
       std::min<std::size_t>(budget, std::max(1u, settings_.batch_sequences_max));
   const bool in_turn = decodes.size() > most;
@@ -107,20 +116,22 @@ void inference_core::add_decodes(slot& at, batch& to, std::uint32_t& budget) {
 void inference_core::add_prompts(slot& at, batch& to, std::uint32_t budget) {
   std::vector<sequence*> prompts;
   for (const auto& s : at.running)
-    if (ready(*s) && (s->tokens_left() > 1 || s->embed)) prompts.push_back(s.get());
+    if (ready(*s) && (s->tokens_left() > 1 || !s->answers())) prompts.push_back(s.get());
   const auto key = [this](const sequence& s) {
     return std::tuple(standing(s), shares_.served(s.tenant), s.seat);
   };
   std::sort(prompts.begin(), prompts.end(),
             [&](const sequence* a, const sequence* b) { return key(*a) < key(*b); });
+  std::uint32_t scored_left = scored_rows_max(at.facts->description, settings_);
   std::vector<prefix_name> computing;
   for (sequence* s : prompts) {
     if (budget == 0 || to.steps.size() >= std::max(1u, settings_.batch_sequences_max)) return;
     take_found(at, *s);
-    const std::uint32_t count = share_of(*s, budget);
+    const std::uint32_t count = share_of(*s, s->score ? std::min(budget, scored_left) : budget);
     if (count == 0) continue;
+    if (s->score) scored_left -= count;
     const std::size_t block = s->computed / kernels::kv_block_tokens;
-    if (s->naming && !s->embed && block < s->names.size()) {
+    if (s->naming && s->answers() && block < s->names.size()) {
       const prefix_name name = s->names[block];
       if (std::find(computing.begin(), computing.end(), name) != computing.end()) continue;
       computing.push_back(name);

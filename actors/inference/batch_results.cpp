@@ -1,5 +1,6 @@
 // What a step's logits mean to its sequences.
 #include <algorithm>
+#include <cmath>
 
 #include "actors/inference/inference_core.hpp"
 #include "actors/inference/sequence_blocks.hpp"
@@ -15,7 +16,7 @@ struct wanted_rows {
 wanted_rows rows_of(std::span<const kernels::sequence_step> steps) {
   wanted_rows rows;
   for (const kernels::sequence_step& step : steps) {
-    if (!step.no_logits) ++rows.logits;
+    if (!step.no_logits) rows.logits += step.all_logits ? step.tokens.size() : 1;
     if (step.hidden) rows.hidden += step.tokens.size();
   }
   return rows;
@@ -62,6 +63,11 @@ inference_core::effects inference_core::absorb(const batch& done,
       const std::size_t values = step.tokens.size() * engine.embedding_size;
       absorb_hidden(s, step, logits->hidden.subspan(hidden, values), now, out);
       hidden += values;
+    } else if (step.all_logits) {
+      const std::size_t values = step.tokens.size() * engine.vocabulary_size;
+      absorb_scores(s, step, logits->values.subspan(row * engine.vocabulary_size, values), now,
+                    out);
+      row += step.tokens.size();
     } else if (!step.no_logits) {
       const std::size_t width = engine.vocabulary_size;
       absorb_row(s, logits->values.subspan(row++ * width, width), now, out);
@@ -106,10 +112,36 @@ void inference_core::absorb_hidden(sequence& s, const kernels::sequence_step& st
   const std::size_t width = rows.size() / step.tokens.size();
   s.pooled.resize(width, 0.0);
   for (std::size_t i = 0; i < step.tokens.size(); ++i) {
-    if (step.position + i < s.pooled_tokens) continue;
+    if (step.position + i < s.rows_taken) continue;
     for (std::size_t d = 0; d < width; ++d) s.pooled[d] += static_cast<double>(rows[i * width + d]);
-    ++s.pooled_tokens;
+    ++s.rows_taken;
   }
+  finish_reading(s, now, out);
+}
+
+// Each row tells about the token after it.
+void inference_core::absorb_scores(sequence& s, const kernels::sequence_step& step,
+                                   std::span<const float> rows, time_point_us now, effects& out) {
+  const std::size_t width = rows.size() / step.tokens.size();
+  for (std::size_t i = 0; i < step.tokens.size(); ++i) {
+    const std::size_t position = step.position + i;
+    if (position < s.rows_taken) continue;
+    ++s.rows_taken;
+    if (position + 1 == s.tokens.size()) break;
+    const double score =
+        kernels::log_probability(rows.subspan(i * width, width), s.tokens[position + 1]);
+    if (!std::isfinite(score))
+      return fail(s,
+                  {error_code::internal,
+                   "the logits after position " + std::to_string(position) + " are not finite",
+                   {}},
+                  out);
+    s.log_probabilities.push_back(static_cast<float>(score));
+  }
+  finish_reading(s, now, out);
+}
+
+void inference_core::finish_reading(sequence& s, time_point_us now, effects& out) {
   if (s.tokens_left() > 0) return;
   if (!s.sampled_once) s.first_token = now;
   s.sampled_once = true;

@@ -29,6 +29,9 @@ inference_core::effects inference_core::step(const envelope_ptr& message, time_p
     case proto::Envelope::kStopSequence:
       stop(*message, now, out);
       break;
+    case proto::Envelope::kReleaseBlocks:
+      release(*message, out);
+      break;
     case proto::Envelope::kError:
       break;  // a post of ours that found nobody: the gateway's loss is told by lose_node
     default:
@@ -192,6 +195,19 @@ void inference_core::stop(const proto::Envelope& message, time_point_us now, eff
   finish(*found->second, found->second->end(proto::CANCELLED_BY_CLIENT), now, out);
 }
 
+// A model that is not here holds nothing.
+void inference_core::release(const proto::Envelope& message, effects& out) {
+  const proto::ReleaseBlocks& wish = message.release_blocks();
+  released_blocks told;
+  if (const auto found = slots_.find(wish.model_digest()); found != slots_.end())
+    told = forget_blocks({wish.ids().data(), static_cast<std::size_t>(wish.ids_size())},
+                         found->second.root, found->second.pool);
+  auto reply = std::make_shared<proto::Envelope>(reply_to(message));
+  reply->mutable_blocks_released()->set_blocks_freed(told.freed);
+  reply->mutable_blocks_released()->set_blocks_kept(told.kept);
+  out.posts.push_back(std::move(reply));
+}
+
 inference_core::effects inference_core::lose_node(const std::string& node, time_point_us) {
   std::vector<sequence*> lost;
   for (const auto& [key, s] : by_key_)
@@ -211,7 +227,9 @@ inference_core::effects inference_core::tick(time_point_us now) {
       {error_code::deadline_exceeded,
        "the receiver granted no credit for " + std::to_string(credit_wait.count()) + " ms",
        {}},
-      [&](const sequence& s) { return s.credit == 0 && now - s.no_credit_since >= credit_wait; },
+      [&](const sequence& s) {
+        return s.answers() && s.credit == 0 && now - s.no_credit_since >= credit_wait;
+      },
       out);
   return out;
 }

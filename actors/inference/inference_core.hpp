@@ -121,6 +121,7 @@ class inference_core {
   void start(const proto::Envelope& message, time_point_us now, effects& out);
   void grant(const proto::Envelope& message, time_point_us now);
   void stop(const proto::Envelope& message, time_point_us now, effects& out);
+  void release(const proto::Envelope& message, effects& out);
   std::optional<error> check_start(const proto::StartSequence& start) const;
   bool fenced(const std::string& key, const proto::Fence& fence);
   bool ready(const sequence& s) const;
@@ -146,6 +147,9 @@ class inference_core {
   void absorb_row(sequence& s, std::span<const float> logits, time_point_us now, effects& out);
   void absorb_hidden(sequence& s, const kernels::sequence_step& step, std::span<const float> rows,
                      time_point_us now, effects& out);
+  void absorb_scores(sequence& s, const kernels::sequence_step& step, std::span<const float> rows,
+                     time_point_us now, effects& out);
+  void finish_reading(sequence& s, time_point_us now, effects& out);  // where all is read
   void finish(sequence& s, const sequence::outcome& how, time_point_us now, effects& out);
   void fail(sequence& s, const error& why, effects& out);
   void remove(sequence& s);  // s is destroyed

@@ -34,6 +34,7 @@ struct inference_settings {
   std::uint32_t stops_max = 16;         // stop texts of one sequence
   std::uint32_t stop_bytes_max = 1024;  // of one stop text
   std::uint32_t alternatives_max = 20;  // beside one token
+  std::uint64_t score_bytes_max = 64u << 20;  // logits of one step's scoring jobs
   std::uint32_t tenants_kept = 4096;  // tenants without a sequence whose share is remembered
   std::uint32_t fences_kept = 8192;   // ended jobs whose fence is remembered
   std::uint32_t canary_tokens = 8;

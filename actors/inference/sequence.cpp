@@ -38,6 +38,7 @@ sequence::sequence(const proto::Envelope& envelope, const proto::StartSequence& 
       priority(order_of(start.priority())),
       alternatives(start.alternatives()),
       embed(start.embed()),
+      score(start.score()),
       sampling(std::move(parameters)),
       tokens_max(most),
       credit(start.credit_tokens()),
@@ -55,7 +56,7 @@ result<sequence::outcome> sequence::replay_forced() {
   outcome last;
   const std::vector<kernels::token_id> forced(answer().begin(), answer().end());
   tokens.resize(prompt_size);
-  if (forced.empty() && tokens_max == 0 && !embed) return end(proto::LENGTH);
+  if (forced.empty() && tokens_max == 0 && answers()) return end(proto::LENGTH);
   for (const kernels::token_id id : forced) {
     if (last.finished)
       return error{error_code::invalid_argument,

@@ -61,6 +61,9 @@ class sequence {
   std::uint64_t tokens_total_max() const { return std::uint64_t{prompt_size} + tokens_max; }
   std::uint32_t tokens_left() const { return static_cast<std::uint32_t>(tokens.size()) - computed; }
 
+  // False: it reads its prompt, and that is all. It then needs every row of it.
+  bool answers() const { return !embed && !score; }
+
   // The names of all full blocks of its tokens.
   void extend_names() { extend_prefix_names(names, root, tokens); }
 
@@ -91,9 +94,10 @@ class sequence {
 
   // What the job asks for beside tokens
   std::uint32_t alternatives = 0;
-  bool embed = false;
-  std::vector<double> pooled;       // of an embedding: the sum of hidden rows, in order of position
-  std::uint32_t pooled_tokens = 0;  // rows in it
+  bool embed = false, score = false;
+  std::uint32_t rows_taken = 0;          // leading positions whose rows are in what follows
+  std::vector<double> pooled;            // embed: the sum of hidden rows, in order of position
+  std::vector<float> log_probabilities;  // score: of the prompt's tokens from the second on
 
   kernels::sampling_parameters sampling;
   std::uint32_t tokens_max = 0;

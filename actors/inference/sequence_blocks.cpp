@@ -7,10 +7,10 @@ namespace {
 
 using kernels::kv_block_tokens;
 
-// Blocks that may be taken over: not the one with the last token; an embedding needs every token
-// computed once.
+// Blocks that may be taken over: not the one with the last token; who reads a prompt needs every
+// token computed once.
 std::size_t takeable(const sequence& s) {
-  const std::size_t tokens = s.embed ? s.pooled_tokens : s.tokens.size();
+  const std::size_t tokens = s.answers() ? s.tokens.size() : s.rows_taken;
   return s.naming && tokens > 0 ? std::min((tokens - 1) / kv_block_tokens, s.names.size()) : 0;
 }
 
@@ -73,6 +73,24 @@ void release_blocks(sequence& s, kernels::block_pool& pool) {
   s.computed = 0;
   s.named = 0;
   s.naming = true;
+}
+
+released_blocks forget_blocks(std::span<const kernels::token_id> ids, prefix_name root,
+                              kernels::block_pool& pool) {
+  std::vector<kernels::block_id> chain;
+  std::optional<kernels::block_id> parent;
+  prefix_name name = root;
+  for (; ids.size() >= kv_block_tokens; ids = ids.subspan(kv_block_tokens)) {
+    const auto tokens = ids.first<kv_block_tokens>();
+    name = prefix_next(name, tokens);
+    parent = pool.find(name, parent, tokens);
+    if (!parent) break;
+    chain.push_back(*parent);
+  }
+  released_blocks told;
+  for (; !chain.empty() && pool.forget(chain.back()); chain.pop_back()) ++told.freed;
+  told.kept = static_cast<std::uint32_t>(chain.size());
+  return told;
 }
 
 }  // namespace troupe

@@ -26,4 +26,13 @@ void publish_blocks(sequence& s, kernels::block_pool& pool);
 // Gives all blocks back; what they held has to be computed again, or found.
 void release_blocks(sequence& s, kernels::block_pool& pool);
 
+struct released_blocks {
+  std::uint32_t freed = 0;
+  std::uint32_t kept = 0;  // held of these tokens, but in use, or followed by what another text has
+};
+// Frees what the pool holds of these tokens from their end on, up to the first block that somebody
+// uses or that another text shares. A second call finds nothing to free.
+released_blocks forget_blocks(std::span<const kernels::token_id> ids, prefix_name root,
+                              kernels::block_pool& pool);
+
 }  // namespace troupe

@@ -138,6 +138,9 @@ envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
   finished.set_prefix_tokens(s.prefix_tokens);
   if (s.embed && *how.finished == proto::LENGTH)
     for (const float value : embedding_of(s)) finished.add_embedding(value);
+  if (s.score && *how.finished == proto::LENGTH)
+    finished.mutable_prompt_log_probabilities()->Add(s.log_probabilities.begin(),
+                                                     s.log_probabilities.end());
   return message;
 }
 
@@ -159,7 +162,7 @@ kernels::sampling_parameters parameters_of(const proto::SamplingParameters& samp
 std::uint32_t answer_room(const proto::StartSequence& start,
                           const kernels::engine_description& engine,
                           const inference_settings& settings) {
-  if (start.embed()) return 0;
+  if (start.embed() || start.score()) return 0;
   const std::uint64_t room =
       context_of(engine, settings) - static_cast<std::uint64_t>(start.prompt_ids_size());
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(room, start.tokens_max()));
@@ -171,11 +174,14 @@ std::optional<error> check_job(const proto::StartSequence& start,
   const auto prompt = static_cast<std::uint64_t>(start.prompt_ids_size());
   const auto forced = static_cast<std::uint64_t>(start.forced_ids_size());
   const std::uint64_t context = context_of(engine, settings);
+  const bool reads = start.embed() || start.score();
   if (prompt == 0) return invalid("the prompt has no tokens", "give at least one");
-  if (start.embed() ? prompt > context : prompt >= context)
+  if (start.embed() && start.score())
+    return invalid("embed and score are both asked for", "ask for one of them");
+  if (reads ? prompt > context : prompt >= context)
     return invalid("the prompt has " + std::to_string(prompt) + " tokens; the context of " +
                        std::to_string(context) +
-                       (start.embed() ? " is shorter" : " leaves no room for an answer"),
+                       (reads ? " is shorter" : " leaves no room for an answer"),
                    "shorten the prompt");
   const std::uint64_t most = answer_room(start, engine, settings);
   if (forced > most)

@@ -95,6 +95,7 @@ proto::SubmitJob message_of(const job& request, std::string id) {
   fill_prompt(job, request);
   job.set_alternatives(request.alternatives);
   job.set_embed(request.embed);
+  job.set_score(request.score);
   job.set_tokens_max(request.tokens_max);
   for (const std::string& stop : request.stop) job.add_stop(stop);
   job.set_parse_special(request.parse_special);

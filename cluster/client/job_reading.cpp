@@ -114,6 +114,8 @@ void job_reading::take(const proto::JobFinished& finished) {
   report_.class_changed = origin.class_changed();
   report_.prefix_tokens = origin.prefix_tokens();
   report_.embedding.assign(finished.embedding().begin(), finished.embedding().end());
+  report_.prompt_log_probabilities.assign(finished.prompt_log_probabilities().begin(),
+                                          finished.prompt_log_probabilities().end());
   report_.queue_us = origin.queue_us();
   report_.prefill_us = origin.prefill_us();
   report_.decode_us = origin.decode_us();

@@ -11,6 +11,7 @@ namespace troupe::client {
 namespace {
 
 constexpr milliseconds cancel_wait{5'000};
+constexpr milliseconds release_wait{5'000};
 constexpr milliseconds drain_answer_wait{5'000};
 constexpr milliseconds drain_slack{20'000};  // for actors to end, once no job runs
 
@@ -77,6 +78,21 @@ class cluster_session final : public cluster {
     return {};
   }
 
+  result<released> release(std::string_view job_id) override {
+    result<std::string> id = uuid_bytes(job_id);
+    if (!id) return id.failure();
+    proto::Envelope request;
+    request.mutable_release_prefix()->set_job_id(*id);
+    return release(std::move(request));
+  }
+
+  result<released> release(std::string_view model, const std::vector<std::int32_t>& ids) override {
+    proto::Envelope request;
+    request.mutable_release_prefix()->set_model(std::string(model));
+    request.mutable_release_prefix()->mutable_ids()->Add(ids.begin(), ids.end());
+    return release(std::move(request));
+  }
+
   status drain(std::string_view node, milliseconds wait_max) override {
     std::shared_ptr<session> there = session_;
     if (session_->node_name() != node) {
@@ -112,6 +128,15 @@ class cluster_session final : public cluster {
   }
 
  private:
+  result<released> release(proto::Envelope request) {
+    const auto reply = session_->ask("gateway", std::move(request), release_wait);
+    if (!reply) return reply.failure();
+    const proto::PrefixReleased& told = (*reply)->prefix_released();
+    return released{told.blocks_freed(),
+                    told.blocks_kept(),
+                    {told.nodes_silent().begin(), told.nodes_silent().end()}};
+  }
+
   result<link::envelope_ptr> read_cluster(milliseconds wait_max) {
     proto::Envelope request;
     request.mutable_read_cluster();

@@ -67,6 +67,7 @@ struct job {
   std::string json_schema;         // the answer is JSON of this schema; empty: it is not asked for
   std::uint32_t alternatives = 0;  // most probable tokens to tell beside each one; at most 20
   bool embed = false;              // no answer: the report has the prompt's embedding
+  bool score = false;              // no answer: the report has the prompt's log-probabilities
   std::string tenant;              // whose share it counts to; empty: this session's
   job_priority priority = job_priority::normal;
 };
@@ -106,6 +107,8 @@ struct report {
   bool class_changed = false;       // parts of the answer come from different numerics classes
   std::uint32_t prefix_tokens = 0;  // of the prompt, that the worker had computed before
   std::vector<float> embedding;     // of a job with embed: unit length
+  std::vector<float> prompt_log_probabilities;  // of a job with score: of the prompt's tokens from
+                                                // the second on, given those before
   std::uint64_t queue_us = 0, prefill_us = 0, decode_us = 0, first_token_us = 0, total_us = 0;
 };
 
@@ -118,6 +121,13 @@ class stream {
   virtual result<std::optional<token>> next(std::chrono::milliseconds wait_max) = 0;
   virtual const report& summary() const = 0;
   virtual void cancel() = 0;
+};
+
+// What came of a release: KV blocks of 16 tokens, over all nodes that hold the model.
+struct released {
+  std::uint32_t blocks_freed = 0;
+  std::uint32_t blocks_kept = 0;          // in use, or shared with another text
+  std::vector<std::string> nodes_silent;  // that did not answer in time
 };
 
 struct connect_options {
@@ -135,6 +145,12 @@ class cluster {
   virtual ~cluster() = default;
   virtual result<std::unique_ptr<stream>> submit(const job& request) = 0;
   virtual status cancel(std::string_view job_id) = 0;
+  // Frees the memory that a conversation takes on the nodes: the KV blocks of a job's prompt and
+  // answer (while the gateway keeps the job), or of these tokens. It costs time where the text
+  // comes again, and never an answer. Doing it twice is as doing it once.
+  virtual result<released> release(std::string_view job_id) = 0;
+  virtual result<released> release(std::string_view model,
+                                   const std::vector<std::int32_t>& ids) = 0;
   // Ends a node in order: no new jobs at once, those that run may end within wait_max (zero: what
   // the node's settings say), then its process exits. Returns when it is gone; deadline_exceeded
   // where it is not. The node is this one, or is asked at the address that the status tells.

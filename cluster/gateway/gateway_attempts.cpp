@@ -24,6 +24,15 @@ bool embedding_fits(const google::protobuf::RepeatedField<float>& embedding, boo
   return std::fabs(squares - 1) <= 1e-3;  // NaN does not
 }
 
+// One for each token of the prompt but the first; none where none were asked for.
+bool scores_fit(const google::protobuf::RepeatedField<float>& scores, bool asked,
+                std::uint32_t prompt_tokens) {
+  if (!asked) return scores.empty();
+  return static_cast<std::uint32_t>(scores.size()) + 1 == prompt_tokens &&
+         std::all_of(scores.begin(), scores.end(),
+                     [](float score) { return std::isfinite(score) && score <= 1e-3f; });
+}
+
 bool holds(const cluster_view& view, const std::string& node, const std::string& digest) {
   const member* m = view.find(node);
   return m && m->up && std::any_of(m->models.begin(), m->models.end(), [&](const auto& model) {
@@ -50,9 +59,10 @@ std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   return count;
 }
 
-// A cached answer has neither alternatives nor an embedding, and a client's word does not go in.
+// A cached answer has neither alternatives, nor an embedding, nor scores, and a client's word does
+// not go in.
 bool may_be_cached(const job_record& job) {
-  return !job.asked.job().embed() && job.asked.job().alternatives() == 0 && !job.brought_prefix;
+  return answers(job.asked.job()) && job.asked.job().alternatives() == 0 && !job.brought_prefix;
 }
 
 // The index that the worker may compute up to: what the client has credit for; without a client,
@@ -109,7 +119,7 @@ void gateway_core::dispatch(job_record& job, step& s) {
   wish.numerics_class = job.first_class;
   wish.avoid = &job.avoid;
   wish.own_jobs = [this](const std::string& node) { return sequences_at(node); };
-  if (!job.asked.job().embed())  // an embedding computes every token
+  if (answers(job.asked.job()))  // else every token is computed
     wish.prompt_ids = {job.prompt_ids.data(), static_cast<std::size_t>(job.prompt_ids.size())};
   const std::optional<worker_choice> choice = choose_worker(*view_, wish);
   if (!choice) {
@@ -194,6 +204,7 @@ void gateway_core::start(job_record& job, step& s) {
   wish.set_ignore_end(job.asked.job().ignore_end());
   wish.set_alternatives(job.asked.job().alternatives());
   wish.set_embed(job.asked.job().embed());
+  wish.set_score(job.asked.job().score());
   wish.set_tenant(job.tenant);
   wish.set_priority(job.asked.priority());
   wish.set_credit_tokens(static_cast<std::uint32_t>(job.worker_limit - held));
@@ -313,7 +324,9 @@ void gateway_core::conclude(job_record& job, step& s) {
                             ending.reason() == proto::STOP_TEXT || ending.reason() == proto::LENGTH;
   if (ending.answer_tokens() != held || ending.running_hash() != job.answer.hash_at(held) ||
       job.answer.has_gap() || !known_reason ||
-      !embedding_fits(ending.embedding(), job.asked.job().embed())) {
+      !embedding_fits(ending.embedding(), job.asked.job().embed()) ||
+      !scores_fit(ending.prompt_log_probabilities(), job.asked.job().score(),
+                  job.pinned.prompt_tokens())) {
     ++counters_.frames_contradicting;
     return attempt_failed(
         job,

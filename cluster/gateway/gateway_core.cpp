@@ -37,6 +37,9 @@ gateway_effects gateway_core::receive(const proto::Envelope& message, time_point
     case proto::Envelope::kReadCluster:
       read_cluster(message, s);
       break;
+    case proto::Envelope::kReleasePrefix:
+      release(message, s);
+      break;
     case proto::Envelope::kSequenceTokens:
       take_tokens(message, s);
       break;
@@ -56,6 +59,7 @@ gateway_effects gateway_core::receive(const proto::Envelope& message, time_point
     case proto::Envelope::kAnswerMissing:
     case proto::Envelope::kModelLoaded:
     case proto::Envelope::kNodeStatus:
+    case proto::Envelope::kBlocksReleased:
       reply_arrived(message, s);
       break;
     default:
@@ -88,6 +92,8 @@ gateway_effects gateway_core::node_lost(const std::string& node, time_point_us n
   for (const std::string& id : gone) detach(*find(id), s);
   for (auto at = status_reads_.begin(); at != status_reads_.end();)
     at = at->second.asked.sender().node() == node ? status_reads_.erase(at) : std::next(at);
+  for (auto at = releases_.begin(); at != releases_.end();)
+    at = at->second.asked.sender().node() == node ? releases_.erase(at) : std::next(at);
   fail_requests_to(node, {}, "is down", s);
   return std::move(s.out);
 }
@@ -193,7 +199,7 @@ void gateway_core::check_times(job_record& job, step& s) {
                                      "tokens after index " + std::to_string(job.answer.size()) +
                                          " did not come from node " + job.worker),
                           s);
-  const bool may_send = job.worker_limit > job.answer.size() || job.asked.job().embed();
+  const bool may_send = job.worker_limit > job.answer.size() || !answers(job.asked.job());
   if (may_send && s.now - job.progress_at >= settings_.progress_wait)
     attempt_failed(job,
                    wire_error(proto::Error::DEADLINE_EXCEEDED,
@@ -212,7 +218,9 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
   if (ends) requests_.erase(found);
   if (message.has_error()) return request_failed(std::move(r), message.error(), s);
   if (r.kind == request_kind::status && message.has_node_status())
-    return status_part(r.status_read, r.node, &message.node_status(), s);
+    return status_part(r.gathering, r.node, &message.node_status(), s);
+  if (r.kind == request_kind::release && message.has_blocks_released())
+    return release_part(r.gathering, r.node, &message.blocks_released(), s);
   job_record* job = find(r.job);
   if (!job) return;
   if (r.kind == request_kind::prepare && message.has_prompt_prepared()) {
@@ -239,8 +247,9 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
 }
 
 void gateway_core::request_failed(request gone, const proto::Error& why, step& s) {
-  if (gone.kind == request_kind::status)
-    return status_part(gone.status_read, gone.node, nullptr, s);
+  if (gone.kind == request_kind::status) return status_part(gone.gathering, gone.node, nullptr, s);
+  if (gone.kind == request_kind::release)
+    return release_part(gone.gathering, gone.node, nullptr, s);
   job_record* job = find(gone.job);
   if (!job) return;
   job->request = 0;

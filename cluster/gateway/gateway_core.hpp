@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "actors/core.hpp"
+#include "cluster/gateway/gateway_settings.hpp"
 #include "cluster/gateway/job_checks.hpp"
 #include "cluster/gateway/job_record.hpp"
 #include "cluster/gateway/routing.hpp"
@@ -27,36 +28,6 @@
 #include "cluster/membership/membership_core.hpp"
 
 namespace troupe::cluster {
-
-using std::chrono::milliseconds;
-
-struct gateway_settings {
-  std::string node;
-  std::uint64_t epoch = 0;      // the node's incarnation; the high part of every fence
-  std::uint64_t seed_salt = 0;  // for jobs that bring no seed: random at each start
-  job_bounds bounds;
-  std::uint32_t jobs_max = 1024;
-  std::uint32_t tenant_jobs_max = 0;  // that run at once for one tenant; 0: no such bound
-  std::uint32_t finished_jobs_kept = 1024;
-  milliseconds finished_kept_for{300'000};
-  std::uint64_t kept_bytes_max = 64u << 20;
-  std::uint32_t default_credit = 256;
-  std::uint32_t frame_tokens_max = 64;  // of one JobTokens
-  std::uint32_t attempts_max = 3;
-  std::uint32_t worker_losses_max = 2;  // that one job lives through; then it is set aside
-  std::uint32_t status_reads_max = 64;
-  milliseconds job_deadline{600'000};
-  milliseconds prepare_wait{10'000};    // PreparePrompt
-  milliseconds look_up_wait{1'000};     // LookUpAnswer; then it counts as missing
-  milliseconds load_wait{600'000};      // LoadModel
-  milliseconds status_wait{1'500};      // ReadStatus; then the node is shown as not answering
-  milliseconds gap_wait{500};           // early frames; then the attempt is started again
-  milliseconds worker_wait{5'000};      // for a node that can compute
-  milliseconds progress_wait{300'000};  // a running attempt that may send and sends nothing
-  milliseconds detach_grace{0};         // an accepted job goes on for so long without a client
-  milliseconds recovery_wait{60'000};   // as worker_wait, of jobs that a journal brought back
-  bool journal = false;                 // jobs are written down (gateway_effects::journal)
-};
 
 // What one event leads to: envelopes to post, and log lines (key=value, one for each event worth
 // telling).
@@ -119,11 +90,11 @@ class gateway_core {
   std::size_t known_jobs() const { return jobs_.size(); }
 
  private:
-  enum class request_kind { prepare, look_up, load, start, status };
+  enum class request_kind { prepare, look_up, load, start, status, release };
   struct request {
     request_kind kind = request_kind::prepare;
-    std::string job;  // or empty: a reading of the cluster's status
-    std::uint64_t status_read = 0;
+    std::string job;              // or empty: a part of what is gathered from all nodes
+    std::uint64_t gathering = 0;  // the status_read or the release
     std::string node;
     std::string actor;
     time_point_us deadline_at{};
@@ -131,6 +102,11 @@ class gateway_core {
   struct status_read {
     proto::Envelope asked;
     std::map<std::string, proto::NodeStatus> nodes;
+    std::set<std::string> waiting;
+  };
+  struct release_wish {
+    proto::Envelope asked;
+    proto::PrefixReleased told;
     std::set<std::string> waiting;
   };
   struct step {  // one event's context
@@ -208,6 +184,12 @@ class gateway_core {
   void status_part(std::uint64_t id, const std::string& node, const proto::NodeStatus* status,
                    step& s);
   void check_times(job_record& job, step& s);
+
+  // gateway_release.cpp: what a text's KV takes on the nodes is freed.
+  void release(const proto::Envelope& message, step& s);
+  void release_part(std::uint64_t id, const std::string& node, const proto::BlocksReleased* part,
+                    step& s);
+  result<proto::ReleaseBlocks> blocks_meant(const proto::ReleasePrefix& wish) const;
   void fail_requests_to(const std::string& node, const std::string& actor, const char* why,
                         step& s);
 
@@ -230,6 +212,7 @@ class gateway_core {
   std::map<std::string, job_record> jobs_;
   std::map<std::uint64_t, request> requests_;
   std::map<std::uint64_t, status_read> status_reads_;
+  std::map<std::uint64_t, release_wish> releases_;
   std::uint64_t next_correlation_ = 1;
   std::int64_t local_seconds_ = 0;
   bool stopping_ = false;

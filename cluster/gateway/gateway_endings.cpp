@@ -15,9 +15,10 @@ std::uint64_t elapsed_us(const std::optional<time_point_us>& from, time_point_us
 }
 
 std::uint64_t kept_bytes(const job_record& job) {
-  const auto embedding = static_cast<std::uint64_t>(job.finished->embedding_size());
+  const auto numbers = static_cast<std::uint64_t>(job.finished->embedding_size()) +
+                       static_cast<std::uint64_t>(job.finished->prompt_log_probabilities_size());
   return job.answer.bytes_held() + static_cast<std::uint64_t>(job.prompt_ids.size()) * 4 +
-         embedding * 4;
+         numbers * 4;
 }
 
 }  // namespace
@@ -37,6 +38,7 @@ void gateway_core::finish_computed(job_record& job, const proto::SequenceFinishe
   origin.set_decode_us(ending.decode_us());
   origin.set_prefix_tokens(ending.prefix_tokens());
   *finished.mutable_embedding() = ending.embedding();
+  *finished.mutable_prompt_log_probabilities() = ending.prompt_log_probabilities();
   if (!ending.numerics_class().empty() && ending.numerics_class() != job.first_class)
     job.class_changed = true;
   if (!job.class_changed && may_be_cached(job)) {
@@ -119,6 +121,7 @@ void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
   proto::Envelope told = to_node(job, settings_.node, "monitoring", s);
   *told.mutable_observe_job()->mutable_finished() = finished;
   told.mutable_observe_job()->mutable_finished()->clear_embedding();
+  told.mutable_observe_job()->mutable_finished()->clear_prompt_log_probabilities();
   post(std::move(told), s);
   job.finished = std::move(finished);
   write_end(job, s);

@@ -274,7 +274,7 @@ void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared
       job.asked.job().sampling(), job.asked.has_pinned() ? job.asked.pinned().sampling().seed()
                                                          : drawn_seed(settings_.seed_salt, job.id));
   pinned.set_prompt_tokens(prompt);
-  if (!job.asked.job().embed())
+  if (answers(job.asked.job()))
     pinned.set_tokens_max(
         std::min(job.asked.job().tokens_max(), prepared.context_tokens() - prompt));
   pinned.set_local_seconds(job.local_seconds);

@@ -116,15 +116,18 @@ status check_chat(const proto::ChatPrompt& chat, const job_bounds& bounds) {
   return {};
 }
 
-// An embedding has no answer, so that nothing may be said about one.
-status check_embed(const proto::JobSpecification& job) {
+// Where there is no answer nothing may be said about one.
+status check_reading(const proto::JobSpecification& job) {
+  if (job.embed() && job.score())
+    return invalid("embed and score are both asked for", "submit a job for each");
   const char* said = job.stop_size() > 0                    ? "stop texts"
                      : job.alternatives() > 0               ? "alternatives"
                      : job.sampling().has_constraint()      ? "a constraint"
                      : job.sampling().logit_bias_size() > 0 ? "logit_bias"
                                                             : nullptr;
   if (said)
-    return invalid(std::string("a job for an embedding has no answer, and gives ") + said,
+    return invalid(std::string(job.embed() ? "a job for an embedding" : "a job for a score") +
+                       " has no answer, and gives " + said,
                    "leave that out");
   return {};
 }
@@ -180,6 +183,10 @@ status check_held(const proto::SubmitJob& submission) {
 
 }  // namespace
 
+bool answers(const proto::JobSpecification& job) {
+  return !job.embed() && !job.score();
+}
+
 status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds) {
   if (submission.job_id().size() != 16)
     return invalid("the job id has " + std::to_string(submission.job_id().size()) + " bytes",
@@ -189,7 +196,7 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
   if (job.model().size() > 256 || utf8_fault(job.model()))
     return invalid("the model's name is not a name", "UTF-8 of at most 256 bytes is");
   if (status prompt = check_prompt(job, bounds); !prompt) return prompt;
-  if ((job.tokens_max() == 0 && !job.embed()) || job.tokens_max() > bounds.tokens_max)
+  if ((job.tokens_max() == 0 && answers(job)) || job.tokens_max() > bounds.tokens_max)
     return invalid("tokens_max is " + std::to_string(job.tokens_max()),
                    "allowed: 1 to " + std::to_string(bounds.tokens_max) + " (gateway.tokens_max)");
   if (status sampling = check_sampling(job.sampling(), bounds); !sampling) return sampling;
@@ -197,8 +204,8 @@ status check_submission(const proto::SubmitJob& submission, const job_bounds& bo
   if (job.alternatives() > bounds.alternatives_max)
     return invalid("alternatives is " + std::to_string(job.alternatives()),
                    "allowed: 0 to " + std::to_string(bounds.alternatives_max));
-  if (status embed = job.embed() ? check_embed(job) : status(); !embed) return embed;
-  const std::uint32_t most = job.embed() ? 0 : job.tokens_max();
+  if (status reading = answers(job) ? status() : check_reading(job); !reading) return reading;
+  const std::uint32_t most = answers(job) ? job.tokens_max() : 0;
   if (submission.from_index() > most)
     return invalid("the stream is asked from token " + std::to_string(submission.from_index()),
                    "the job has at most " + std::to_string(most));

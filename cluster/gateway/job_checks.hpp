@@ -24,6 +24,9 @@ struct job_bounds {
   std::uint32_t tenant_bytes_max = 128;
 };
 
+// False: the job reads its prompt (an embedding, a score), and has no answer.
+bool answers(const proto::JobSpecification& job);
+
 status check_submission(const proto::SubmitJob& submission, const job_bounds& bounds);
 
 // What a client that resumes brings, against what this gateway pinned: the same job, bit for bit.

@@ -52,7 +52,8 @@ node::node(const node_wish& wish) {
                      (wish.preloads ? "  preload: [tiny]\n" : "") +
                      "membership:\n  heartbeat_interval: 100ms\n  down_after: 1500ms\n  peers: [";
   for (const std::string& peer : wish.peers) yaml += (yaml.back() == '[' ? "" : ", ") + peer;
-  yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  enabled: ";
+  yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  kv_type: " + wish.kv_type +
+          "\n  enabled: ";
   yaml += wish.computes ? "true\n" : "false\n";
   yaml += "gateway:\n  detach_grace: " + wish.detach_grace + "\n";
   if (!wish.redis.empty())

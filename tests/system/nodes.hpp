@@ -23,6 +23,7 @@ struct node_wish {
   std::string redis = {};               // address, or none
   bool has_model = true;                // else its model folder is empty
   bool computes = true;
+  std::string kv_type = "f16";
   bool preloads = false;  // the model is loaded (and fetched) at the start
   std::string listen = "tcp://127.0.0.1:0";
   std::optional<std::string> chat_template = {};  // of the model, instead of its own; "": none

@@ -63,7 +63,8 @@ std::string answer_line(const served_answer& answer) {
   const double rate = tokens_per_second(answer);
   return "node=" + report.worker_node + " gateway=" + report.gateway_node +
          " engine=" + report.engine + " class=" + report.numerics_class +
-         " variant=" + report.variant + " source=" + std::string(word_of(report.source)) +
+         (report.class_changed ? " class_changed=yes" : "") + " variant=" + report.variant +
+         " source=" + std::string(word_of(report.source)) +
          " first_token_ms=" + fixed(milliseconds_of(answer.first_token), 1) +
          " tokens=" + std::to_string(answer.tokens.size()) +
          " tokens_per_second=" + (rate > 0 ? fixed(rate, 1) : "-") +

@@ -47,6 +47,8 @@ int run(int argc, const char* const* argv) {
       "whole answer.");
   action chosen;
   add_submit(app, chosen);
+  add_readings(app, chosen);
+  add_release(app, chosen);
   add_status(app, chosen);
   add_node(app, chosen);
   add_generate(app, chosen);

@@ -31,6 +31,8 @@ int complain(const error& why);
 using action = std::function<int()>;
 
 void add_submit(CLI::App& app, action& chosen);
+void add_readings(CLI::App& app, action& chosen);  // embed, score
+void add_release(CLI::App& app, action& chosen);
 void add_status(CLI::App& app, action& chosen);
 void add_node(CLI::App& app, action& chosen);  // drain
 void add_generate(CLI::App& app, action& chosen);

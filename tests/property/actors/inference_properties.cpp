@@ -42,8 +42,8 @@ TEST_CASE("however sequences interleave, each answers as if it were alone, and m
       RC_ASSERT(got.ended());
       if (got.failed) {  // only what can never fit
         RC_ASSERT(got.failed->error().code() == proto::Error::RESOURCE_EXHAUSTED);
-        RC_ASSERT(kernels::blocks_for(job.prompt.size() + (job.embed ? 0 : job.tokens_max)) >
-                  blocks);
+        RC_ASSERT(kernels::blocks_for(job.prompt.size() +
+                                      (job.embed || job.score ? 0 : job.tokens_max)) > blocks);
         continue;
       }
       check_same(got, alone(job, 16, context));
@@ -101,10 +101,47 @@ TEST_CASE("a conversation's memory is released when it ends, however it ends") {
   }));
 }
 
+TEST_CASE("released conversations leave nothing behind, and no answer changes by a release") {
+  std::uint64_t freed = 0;
+  CHECK(rc::check("release at any time", [&] {
+    bench b{random_settings()};
+    b.add_model("model", 24, context);
+    std::vector<job_wish> jobs;
+    const auto release = [&](const job_wish& job) {
+      std::vector<kernels::token_id> ids = job.prompt;
+      ids.insert(ids.end(), b.of(job).ids.begin(), b.of(job).ids.end());
+      const auto used = b.core.kv().used;
+      b.others.clear();
+      b.say(release_message(ids));
+      RC_ASSERT(b.others.size() == 1u);
+      RC_ASSERT(b.core.kv().used == used);
+      freed += b.others[0].blocks_released().blocks_freed();
+    };
+    for (int i = pick(1, 7); i > 0; --i) {
+      jobs.push_back(random_job(i));
+      jobs.back().credit = 1000;
+      b.say(start_message(jobs.back()));
+      for (int turns = pick(0, 10); turns > 0; --turns) {
+        b.turn();
+        if (pick(0, 4) == 0) release(jobs[pick<std::size_t>(0, jobs.size())]);
+      }
+    }
+    b.run();
+    for (const job_wish& job : jobs) check_same(b.of(job), alone(job, 24, context));
+    // Beginnings that several share go with the last of them: twice over all is enough.
+    for (int round = 0; round < 2; ++round)
+      for (const job_wish& job : jobs) release(job);
+    RC_ASSERT(b.core.kv().reusable == 0u);
+    RC_ASSERT(b.core.kv().used == 0u);
+    RC_ASSERT(b.core.prefixes(100).empty());
+  }));
+  CHECK(freed > 0);
+}
+
 TEST_CASE("an answer resumed anywhere is the answer that was never interrupted") {
   CHECK(rc::check("resume", [] {
     job_wish job = random_job(1);
-    job.embed = false;
+    job.embed = job.score = false;
     const heard whole = alone(job, 16, context);
     job.forced.assign(
         whole.ids.begin(),

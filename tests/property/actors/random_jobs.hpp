@@ -41,7 +41,9 @@ inline job_wish random_job(int number) {
   job.priority =
       *rc::gen::element(proto::PRIORITY_NORMAL, proto::PRIORITY_BACKGROUND, proto::PRIORITY_URGENT);
   job.alternatives = *rc::gen::element(0u, 3u);
-  job.embed = pick(0, 6) == 0;
+  const int reads = pick(0, 9);
+  job.embed = reads == 0;
+  job.score = reads == 1;
   if (*rc::gen::arbitrary<bool>()) job.bias = {{3, -50.0f}, {7, 4.5f}};
   if (*rc::gen::arbitrary<bool>())
     job.stop = *rc::gen::container<std::vector<std::string>>(
@@ -72,6 +74,9 @@ inline void check_same(const heard& got, const heard& expected) {
   RC_ASSERT(got.finished.has_value());
   RC_ASSERT(got.finished->reason() == expected.finished->reason());
   RC_ASSERT(got.finished->running_hash() == expected.finished->running_hash());
+  const auto& scores = got.finished->prompt_log_probabilities();
+  const auto& same = expected.finished->prompt_log_probabilities();
+  RC_ASSERT(std::equal(scores.begin(), scores.end(), same.begin(), same.end()));
   RC_ASSERT(
       std::vector(got.finished->embedding().begin(), got.finished->embedding().end()) ==
       std::vector(expected.finished->embedding().begin(), expected.finished->embedding().end()));

@@ -101,25 +101,31 @@ class prf_engine final : public kernels::engine {
       std::uint64_t state = key_;
       for (std::size_t p = 0; p < end; ++p) {
         state = running_hash_next(state, at(s, p));
-        if (!s.hidden || p < s.position) continue;
-        for (int d = 0; d < 3; ++d)
+        if (p < s.position) continue;
+        if (s.all_logits || (!s.no_logits && p + 1 == end)) {
+          add_logits(state);
+          ++rows;
+        }
+        for (int d = 0; s.hidden && d < 3; ++d)
           hidden_.push_back(static_cast<float>(state >> (8 * d) & 0xffff) / 65536 - 0.5f);
       }
-      if (s.no_logits) continue;
-      for (std::uint32_t v = 0; v < letters::size; ++v) {
-        state = running_hash_next(state, static_cast<std::int32_t>(v));
-        values_.push_back(static_cast<float>(state >> 40) / 4.0e6f);
-      }
-      ++rows;
     }
+    largest_rows = std::max(largest_rows, rows);
     return kernels::step_logits{values_, rows, hidden_};
   }
 
   bool fail_next = false;
   std::uint64_t steps = 0, tokens_seen = 0;
   std::size_t largest_batch = 0;
+  std::uint32_t largest_rows = 0;
 
  private:
+  void add_logits(std::uint64_t state) {
+    for (std::uint32_t v = 0; v < letters::size; ++v) {
+      state = running_hash_next(state, static_cast<std::int32_t>(v));
+      values_.push_back(static_cast<float>(state >> 40) / 4.0e6f);
+    }
+  }
   std::optional<error> check(std::span<const kernels::sequence_step> batch) const {
     const auto wrong = [](const char* what) {
       return error{error_code::invalid_argument, what, {}};
@@ -180,6 +186,7 @@ struct job_wish {
   proto::JobPriority priority = proto::PRIORITY_NORMAL;
   std::uint32_t alternatives = 0;
   bool embed = false;
+  bool score = false;
   std::vector<std::pair<kernels::token_id, float>> bias{};
   std::string schema{};  // of a constraint; empty: none
 };
@@ -207,6 +214,7 @@ inline envelope_ptr start_message(const job_wish& job) {
   start.set_priority(job.priority);
   start.set_alternatives(job.alternatives);
   start.set_embed(job.embed);
+  start.set_score(job.score);
   if (!job.schema.empty()) sampling.mutable_constraint()->set_json_schema(job.schema);
   for (const auto& [id, bias] : job.bias) {
     proto::LogitBias& to = *sampling.add_logit_bias();
@@ -232,6 +240,15 @@ inline envelope_ptr stop_message(const job_wish& job) {
   stop.set_job_id(job.id);
   stop.mutable_fence()->set_gateway_epoch(job.epoch);
   stop.mutable_fence()->set_attempt(job.attempt);
+  return message;
+}
+
+inline envelope_ptr release_message(const std::vector<kernels::token_id>& ids,
+                                    std::uint64_t correlation = 9,
+                                    const std::string& digest = "model") {
+  auto message = letter("gate", "gateway", "inference", correlation);
+  message->mutable_release_blocks()->set_model_digest(digest);
+  message->mutable_release_blocks()->mutable_ids()->Add(ids.begin(), ids.end());
   return message;
 }
 

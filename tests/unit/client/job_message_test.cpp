@@ -52,6 +52,7 @@ TEST_CASE("every wish of a job is in its message") {
   request.json_schema = R"({"type":"object"})";
   request.alternatives = 5;
   request.embed = true;
+  request.score = true;
   request.tenant = "shop";
   request.priority = job_priority::background;
   const proto::SubmitJob message = message_of(request, std::string(16, 'j'));
@@ -62,6 +63,7 @@ TEST_CASE("every wish of a job is in its message") {
   CHECK(message.job().sampling().constraint().json_schema() == request.json_schema);
   CHECK(message.job().alternatives() == 5);
   CHECK(message.job().embed());
+  CHECK(message.job().score());
   CHECK(message.tenant() == "shop");
   CHECK(message.priority() == proto::PRIORITY_BACKGROUND);
 

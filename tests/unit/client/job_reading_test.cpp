@@ -119,18 +119,22 @@ TEST_CASE("alternatives come with their tokens; a frame that has them for some o
   }
 }
 
-TEST_CASE("an embedding is in the report, and has no tokens") {
+TEST_CASE("numbers that a prompt was read for are in the report, and there are no tokens") {
   job_reading reading(4);
   reading.take(accepted());
   proto::JobFinished end = end_of({}, proto::END_OF_TEXT);
   end.add_embedding(0.6f);
   end.add_embedding(-0.8f);
+  end.add_prompt_log_probabilities(-1.5f);
   end.mutable_provenance()->set_prefix_tokens(16);
+  end.mutable_provenance()->set_class_changed(true);
   reading.take(end);
   CHECK(!reading.failure());
   CHECK(reading.ended());
   CHECK(reading.summary().embedding == std::vector<float>{0.6f, -0.8f});
+  CHECK(reading.summary().prompt_log_probabilities == std::vector<float>{-1.5f});
   CHECK(reading.summary().prefix_tokens == 16);
+  CHECK(reading.summary().class_changed);
 }
 
 TEST_CASE("tokens that came before a failure are still read") {

@@ -231,6 +231,45 @@ TEST_CASE("an embedding comes with the end; a lost worker means a fresh start") 
   }
 }
 
+TEST_CASE("scores come with the end, one for each token of the prompt but the first") {
+  gateway_stage stage;
+  stage.submit(job_where([](J& job) { job.set_score(true); }, 'j', 0));
+  stage.prompt_prepared();
+  CHECK(stage.count(E::kLookUpAnswer) == 0);
+  const auto asked = stage.next(E::kStartSequence);
+  REQUIRE(asked);
+  CHECK(asked->start_sequence().score());
+  CHECK(asked->start_sequence().tokens_max() == 0);
+  proto::SequenceFinished end = end_of(asked->start_sequence(), 0);
+  end.add_prompt_log_probabilities(-0.5f);
+  SUBCASE("they reach the client, and no cache") {
+    end.add_prompt_log_probabilities(-3);
+    stage.finished("home", end);
+    const auto told = stage.next(E::kJobFinished);
+    REQUIRE(told);
+    REQUIRE(told->job_finished().prompt_log_probabilities_size() == 2);
+    CHECK(told->job_finished().prompt_log_probabilities(1) == -3);
+    CHECK(stage.count(E::kStoreAnswer) == 0);
+    const auto observed = stage.next(E::kObserveJob);
+    REQUIRE(observed);
+    CHECK(observed->observe_job().finished().prompt_log_probabilities_size() == 0);
+  }
+  SUBCASE("too few are no end") {
+    stage.finished("home", end);
+    CHECK(stage.core.counters().frames_contradicting == 1);
+  }
+  SUBCASE("NaN is no probability") {
+    end.add_prompt_log_probabilities(std::nanf(""));
+    stage.finished("home", end);
+    CHECK(stage.core.counters().frames_contradicting == 1);
+  }
+  SUBCASE("one above 1 is no probability") {
+    end.add_prompt_log_probabilities(0.5f);
+    stage.finished("home", end);
+    CHECK(stage.core.counters().frames_contradicting == 1);
+  }
+}
+
 TEST_CASE("a worker that stays silent over an embedding is given up") {
   gateway_settings settings = gateway_stage::plain_settings();
   settings.progress_wait = milliseconds(1'000);

@@ -34,6 +34,27 @@ TEST_CASE("one form for the answer, a priority that is one, a schema that can be
   CHECK(run_with({"--prompt", "x", "--json-schema", "/nonexistent/schema"}) == exit_input);
 }
 
+TEST_CASE("embed and score take one prompt; a release takes a job, or a model and tokens") {
+  const auto code = [](std::vector<const char*> line) {
+    line.insert(line.begin(), "troupe");
+    return run(static_cast<int>(line.size()), line.data());
+  };
+  for (const char* name : {"embed", "score"}) {
+    CHECK(code({name, "--at", "nowhere", "--model", "m"}) == exit_usage);
+    CHECK(code({name, "--at", "nowhere", "--model", "m", "--prompt", "x", "--ids", "1"}) ==
+          exit_usage);
+    CHECK(code({name, "--at", "nowhere", "--model", "m", "--ids", "1,x"}) == exit_usage);
+    CHECK(code({name, "--at", "nowhere", "--model", "m", "--prompt", "x"}) == exit_input);
+    CHECK(code({name, "--at", "nowhere", "--model", "m", "--ids", "1,2"}) == exit_input);
+  }
+  CHECK(code({"release", "--at", "nowhere"}) == exit_usage);
+  CHECK(code({"release", "--at", "nowhere", "--model", "m"}) == exit_usage);
+  CHECK(code({"release", "--at", "nowhere", "--ids", "1"}) == exit_usage);
+  CHECK(code({"release", "--at", "nowhere", "job", "--model", "m", "--ids", "1"}) == exit_usage);
+  CHECK(code({"release", "--at", "nowhere", "job"}) == exit_input);
+  CHECK(code({"release", "--at", "nowhere", "--model", "m", "--ids", "1,2"}) == exit_input);
+}
+
 TEST_CASE("a drain needs the node's name") {
   const char* bare[] = {"troupe", "node", "drain"};
   CHECK(run(3, bare) == exit_usage);
