@@ -72,6 +72,9 @@ class gateway_core {
   // First of all calls, once: what the journal holds, oldest first. Jobs without an end are taken
   // up again, ended ones answer a client that returns. Begins a fresh file.
   gateway_effects recover(std::span<const proto::JournalRecord> records, time_point_us now);
+  // Clients within this process, whose sessions' names begin so, are there again: each job of
+  // theirs that the journal brought back is theirs as before, from its first token.
+  gateway_effects sessions_back(const std::string& prefix, time_point_us now);
   // Everything up to a batch's position is on disk.
   gateway_effects durable(std::uint64_t position, time_point_us now);
   // Nothing can be written: new jobs are refused with `why`, those that nobody was told of yet as

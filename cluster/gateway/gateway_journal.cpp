@@ -20,7 +20,7 @@ proto::JournalRecord taken_record(const job_record& job, time_point_us now) {
   taken.set_tenant(job.tenant);
   const auto left = std::chrono::duration_cast<milliseconds>(job.deadline_at - now).count();
   taken.set_deadline_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)));
-  *taken.mutable_client() = job.client;
+  *taken.mutable_client() = job.client.node().empty() ? job.client_before : job.client;
   taken.set_correlation(job.correlation);
   *taken.mutable_trace() = job.trace;
   return record;
@@ -177,7 +177,7 @@ gateway_effects gateway_core::recover(std::span<const proto::JournalRecord> reco
         proto::Error::UNAVAILABLE, "the gateway of node " + settings_.node + " was started again",
         "resume the stream");
     post(std::move(news), s);
-    job.client.Clear();
+    job.client_before = std::exchange(job.client, {});
   }
   for (const std::string& id : unfinished) take_up_again(*find(id), s);
   if (!records.empty())
@@ -185,6 +185,24 @@ gateway_effects gateway_core::recover(std::span<const proto::JournalRecord> reco
                         " jobs=" + std::to_string(jobs_.size()) + " unfinished=" +
                         std::to_string(unfinished.size()) + " ignored=" + std::to_string(ignored));
   begin_fresh(s);
+  return std::move(s.out);
+}
+
+gateway_effects gateway_core::sessions_back(const std::string& prefix, time_point_us now) {
+  step s{now, {}};
+  for (auto& [id, job] : jobs_) {
+    if (!job.client.node().empty() || !job.client_before.node().starts_with(prefix)) continue;
+    job.client = job.client_before;
+    job.detached_since.reset();
+    job.sent = 0;
+    job.sent_limit = job.pinned.tokens_max();
+    proto::Envelope answer = to_client(job);
+    answer.set_correlation(job.correlation);
+    *answer.mutable_job_accepted() = job.pinned;
+    answer.mutable_job_accepted()->set_attached(true);
+    post(std::move(answer), s);
+    pump(job, s);
+  }
   return std::move(s.out);
 }
 

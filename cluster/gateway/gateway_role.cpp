@@ -84,6 +84,8 @@ class gateway_role : public role {
       carry_out(core_.view_changed(changed->view, now));
     else if (auto* lost = dynamic_cast<const node_lost*>(&event))
       carry_out(core_.node_lost(lost->node, now));
+    else if (auto* open = dynamic_cast<const sessions_open*>(&event))
+      carry_out(core_.sessions_back(open->prefix, now));
     else if (auto* forgot = dynamic_cast<const actor_forgot*>(&event))
       carry_out(core_.actor_restarted(forgot->node, forgot->actor, now));
     else if (auto* stop = dynamic_cast<const stop_accepting*>(&event))

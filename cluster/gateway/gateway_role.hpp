@@ -34,6 +34,12 @@ struct gateway_gauge {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, running{0}, frames_fenced{0};
 };
 
+// Clients within this process can be spoken to (gateway_core::sessions_back).
+struct sessions_open : role_event {
+  explicit sessions_open(std::string p) : prefix(std::move(p)) {}
+  std::string prefix;
+};
+
 // Where the journal lies, with gateway_settings::journal.
 struct journal_place {
   std::filesystem::path folder;

@@ -85,6 +85,7 @@ struct job_record {
 
   // Toward the client.
   std::optional<time_point_us> detached_since;  // it has none
+  proto::Address client_before;                 // whose it was when the journal was written
   std::uint32_t sent = 0;                       // next index to send
   std::uint64_t sent_limit = 0;                 // index that its credit ends before
   std::optional<time_point_us> accepted_at, first_token_at;

@@ -93,7 +93,7 @@ std::variant<job_book::submitted, api_error> job_book::submit(const job_wish& wi
                                                               std::int64_t now_s) {
   const std::string content = wish.job.job().SerializeAsString();
   if (const auto known = jobs_.find(wish.id); known != jobs_.end()) {
-    if (known->second.content != content)
+    if (!known->second.content.empty() && known->second.content != content)
       return api_error_of(error_code::already_exists,
                           "job " + client::uuid_text(wish.id) + " exists with another content",
                           "make a new id for a new job");
@@ -135,10 +135,7 @@ void job_book::start_waiting() {
     if (next == jobs_.end()) return;
     next->second.now = phase::submitted;
     ++running_;
-    proto::Envelope message;
-    message.set_correlation(1);
-    *message.mutable_submit_job() = next->second.job;
-    post_to_gateway(next->first, std::move(message));
+    submit_to_gateway(next->first, next->second);
   }
 }
 
@@ -160,9 +157,16 @@ void job_book::take(const proto::Envelope& message) {
   const std::string_view session = message.target().node();
   if (!session.starts_with(job_session_prefix)) return;
   const auto id = client::uuid_bytes(session.substr(job_session_prefix.size()));
+  if (id && message.has_job_accepted() && message.job_accepted().attached())
+    take_up(*id, message.job_accepted());
   const auto found = id ? jobs_.find(*id) : jobs_.end();
   if (found == jobs_.end() || found->second.now == phase::ended) return;
   record& job = found->second;
+  // A gateway that stops keeps the job in its journal; of one that began anew gateway_restarted()
+  // tells.
+  if (message.has_error() && message.correlation() != job.submissions) return;
+  if (message.has_error() && job.accepted && message.error().code() == proto::Error::UNAVAILABLE)
+    return;
   if (message.has_error()) {
     job.failure = api_error_of(message.error());
     return end(found->first, job);
@@ -188,10 +192,38 @@ void job_book::take(const proto::Envelope& message) {
   }
 }
 
+// A job that the journal tells after the node's start.
+void job_book::take_up(const std::string& id, const proto::JobAccepted& accepted) {
+  if (jobs_.contains(id) || !make_room()) return;
+  record& job = jobs_[id];
+  job.job.mutable_job()->set_model(accepted.model_name());
+  job.job.mutable_job()->set_tokens_max(accepted.tokens_max());
+  job.order = next_order_++;
+  for (std::size_t i = 0; i < 6 && (id[6] & 0xf0) == 0x70;
+       ++i)  // a UUIDv7 begins with its time in ms
+    job.created_s = job.created_s << 8 | static_cast<unsigned char>(id[i]);
+  job.created_s /= 1000;
+  job.now = phase::running;
+  ++running_;
+}
+
+void job_book::submit_to_gateway(const std::string& id, record& job) {
+  proto::Envelope message;
+  message.set_correlation(++job.submissions);
+  proto::SubmitJob& wish = *message.mutable_submit_job();
+  wish = job.job;
+  wish.set_from_index(job.tokens);
+  if (job.accepted) *wish.mutable_pinned() = *job.accepted;
+  for (const proto::JobTokens& frame : job.frames) *wish.add_held() = frame;
+  post_to_gateway(id, std::move(message));
+}
+
 void job_book::gateway_restarted() {
   std::vector<std::string> lost;
-  for (const auto& [id, job] : jobs_)
-    if (job.now == phase::submitted || job.now == phase::running) lost.push_back(id);
+  for (auto& [id, job] : jobs_) {
+    if (job.now != phase::submitted && job.now != phase::running) continue;
+    job.content.empty() ? lost.push_back(id) : submit_to_gateway(id, job);
+  }
   for (const std::string& id : lost) {
     record& job = jobs_.at(id);
     job.failure = api_error_of(error_code::unavailable, "the gateway was started again",
@@ -277,9 +309,13 @@ std::optional<job_book::piece> job_book::read(const std::string& id, std::uint32
   for (; at != job.frames.end() && told < frames_max; ++at) {
     const std::uint32_t end = at->first_index() + static_cast<std::uint32_t>(at->ids_size());
     if (end <= from) continue;
-    const json event = {{"index", at->first_index()},
-                        {"ids", std::vector<std::int32_t>(at->ids().begin(), at->ids().end())},
-                        {"text", at->text()}};
+    // A frame that says where each token's text ends is told from `from` on, another one whole.
+    const bool can_be_cut = at->first_index() < from && at->text_ends_size() == at->ids_size();
+    const int skipped = can_be_cut ? static_cast<int>(from - at->first_index()) : 0;
+    const json event = {
+        {"index", at->first_index() + static_cast<std::uint32_t>(skipped)},
+        {"ids", std::vector<std::int32_t>(at->ids().begin() + skipped, at->ids().end())},
+        {"text", skipped > 0 ? at->text().substr(at->text_ends(skipped - 1)) : at->text()}};
     out.events += "id: " + std::to_string(end) + "\ndata: " + dumped(event) + "\n\n";
     out.next_index = end;
     ++told;

@@ -5,8 +5,11 @@
 // for all of tokens_max) and keeps them. At most running_max are with the gateway; urgent ones go
 // before normal ones before those of the background. At most kept_max are known: ended ones leave,
 // oldest first; where none has ended, a new one is refused. Ids are for ever one job: the same id
-// with the same content is the same job, with another it is refused. Kept in memory: a restart of
-// the node forgets them. Threading: none; pure.
+// with the same content is the same job, with another it is refused.
+//
+// The gateway's journal outlives a restart: it then tells each job again, from its acceptance on,
+// and the book takes it up. What such a job's body was is not known here; its id alone counts. Jobs
+// that still waited for their turn are not in the journal. Threading: none; pure.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +57,8 @@ class job_book {
   std::variant<submitted, api_error> submit(const job_wish& wish, std::int64_t now_s);
   // What came for one of its sessions.
   void take(const proto::Envelope& message);
-  // The gateway has forgotten everything.
+  // The gateway began anew, perhaps with its journal: what it had is submitted again, with the
+  // tokens that are here.
   void gateway_restarted();
   bool cancel(const std::string& id);
 
@@ -65,7 +69,7 @@ class job_book {
     std::uint32_t next_index = 0;  // where the following piece begins
     bool last = false;
   };
-  // What there is from the frame that holds `from` on, at most frames_max frames.
+  // What there is from token `from` on, at most frames_max frames.
   static constexpr std::size_t frames_max = 16;
   std::optional<piece> read(const std::string& id, std::uint32_t from) const;
   std::size_t size() const { return jobs_.size(); }
@@ -74,7 +78,8 @@ class job_book {
   enum class phase { waiting, submitted, running, ended };
   struct record {
     proto::SubmitJob job;
-    std::string content;  // what the id stands for
+    std::string content;            // what the id stands for; empty: told by a journal
+    std::uint64_t submissions = 0;  // also the correlation of the last one
     phase now = phase::waiting;
     std::uint64_t order = 0;
     std::int64_t created_s = 0;
@@ -87,6 +92,8 @@ class job_book {
     bool cancelled = false;
   };
   bool make_room();
+  void take_up(const std::string& id, const proto::JobAccepted& accepted);
+  void submit_to_gateway(const std::string& id, record& job);
   void start_waiting();
   void end(const std::string& id, record& job);
   void post_to_gateway(const std::string& id, proto::Envelope message);

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cluster/gateway/gateway_role.hpp"
+#include "cluster/http/job_book.hpp"
 #include "cluster/node/log_sinks.hpp"
 #include "cluster/node/state_directory.hpp"
 #include "cluster/node/supervisor.hpp"
@@ -249,6 +250,7 @@ status node_daemon::open_http() {
   http_ = std::move(*opened);
   board_.host_sessions(std::string(http::session_prefix),
                        [this](envelope_ptr message) { http_->deliver(std::move(message)); });
+  board_.notice("gateway", std::make_shared<sessions_open>(std::string(http::job_session_prefix)));
   return {};
 }
 

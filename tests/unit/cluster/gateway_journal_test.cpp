@@ -289,6 +289,26 @@ TEST_CASE("a client that goes: the job computes on for its grace, ahead of any c
   }
 }
 
+TEST_CASE("sessions of the gateway's own process are told their jobs again, from the first token") {
+  gateway_stage stage = journaled();
+  stage.submit(job_with('j', 8, 2), "http/job-1");
+  stage.prompt_prepared();
+  stage.answer_missing();
+  const auto start = stage.next(E::kStartSequence)->start_sequence();
+  one_by_one(stage, "home", start, 0, 3);
+  stage.restart();
+  stage.restart();  // whose it was outlives the rewriting
+  stage.sent.clear();
+  stage.take(stage.core.sessions_back("http/job-", stage.now));
+  const auto accepted = stage.next(E::kJobAccepted);
+  REQUIRE(accepted);
+  CHECK(accepted->target().node() == "http/job-1");
+  CHECK(accepted->job_accepted().attached());
+  CHECK(stage.delivered() == tokens_of(0, 3));
+  stage.wait(milliseconds(60'000));
+  CHECK(stage.core.known_jobs() == 1);  // it has a reader
+}
+
 TEST_CASE("a job that was running here whenever the gateway died is set aside") {
   gateway_stage stage = journaled();
   stage.started(job_with('j'));

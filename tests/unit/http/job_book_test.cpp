@@ -138,16 +138,54 @@ TEST_CASE("a cancelled job ends its session; one that waits never begins") {
   CHECK_FALSE(book.cancel(std::string(16, 'x')));
 }
 
-TEST_CASE("a gateway that forgot everything fails what it had and gets what waits") {
+TEST_CASE("a gateway that began anew gets what it had, with the tokens that are here") {
   job_book book({"n", 16, 1});
   is_new(book, wish('a'));
   is_new(book, wish('b'));
   book.take_messages();
+  proto::Envelope accepted = to_session('a');
+  accepted.mutable_job_accepted()->mutable_sampling()->set_seed(5);
+  book.take(accepted);
+  tokens(book, 'a', 0, 2, "ab");
+  proto::Envelope gone = to_session('a');
+  gone.set_correlation(1);
+  gone.mutable_error()->set_code(proto::Error::UNAVAILABLE);
+  book.take(gone);
+  CHECK(state(book, 'a')["state"] == "running");
   book.gateway_restarted();
-  CHECK(state(book, 'a')["state"] == "failed");
-  CHECK(state(book, 'a')["error"]["code"] == "unavailable");
   const auto sent = book.take_messages();
-  REQUIRE(sent.size() == 2);
-  CHECK(sent[0].has_cancel_job());
-  CHECK(sent[1].submit_job().job_id() == std::string(16, 'b'));
+  REQUIRE(sent.size() == 1);
+  const proto::SubmitJob& again = sent[0].submit_job();
+  CHECK(again.from_index() == 2);
+  CHECK(again.held_size() == 1);
+  CHECK(again.pinned().sampling().seed() == 5);
+  CHECK(sent[0].correlation() == 2);
+  book.take(gone);  // about the submission before
+  tokens(book, 'a', 2, 1, "c");
+  finish(book, 'a');
+  CHECK(state(book, 'a')["text"] == "abc");
+}
+
+TEST_CASE("a job that a journal brought back is told as if nothing had been") {
+  job_book book({"n", 16, 1});
+  proto::Envelope accepted = to_session('a');
+  accepted.mutable_job_accepted()->set_model_name("tiny");
+  accepted.mutable_job_accepted()->set_tokens_max(6);
+  accepted.mutable_job_accepted()->set_attached(true);
+  book.take(accepted);
+  CHECK(state(book, 'a')["state"] == "running");
+  proto::Envelope frame = to_session('a');
+  for (const int id : {7, 8, 9}) frame.mutable_job_tokens()->add_ids(id);
+  frame.mutable_job_tokens()->set_text("xyzzy");
+  for (const unsigned end : {1u, 1u, 5u}) frame.mutable_job_tokens()->add_text_ends(end);
+  book.take(frame);
+  CHECK(book.read(std::string(16, 'a'), 1)
+            ->events.find("{\"index\":1,\"ids\":[8,9],\"text\":\"yzzy\"}") != std::string::npos);
+  CHECK(book.read(std::string(16, 'a'), 2)
+            ->events.find("{\"index\":2,\"ids\":[9],\"text\":\"yzzy\"}") != std::string::npos);
+  finish(book, 'a');
+  CHECK(state(book, 'a')["text"] == "xyzzy");
+  CHECK(!is_new(book, wish('a')));
+  is_new(book, wish('b'));
+  CHECK(book.take_messages().size() == 1);  // its place is free
 }
