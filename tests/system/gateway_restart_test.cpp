@@ -125,7 +125,8 @@ TEST_CASE("a gateway that stops in order hands its streams to another") {
   const auto begun = begin_reading(**submitted, 30);
   node right({.name = "right", .peers = {worker.address()}, .computes = false, .listen = address});
   REQUIRE_MESSAGE(right.ready(), right.errors());
-  left.process().signal(SIGTERM);
+  left.process().signal(SIGTERM);  // nobody reads: the job cannot end while it waits for it
+  REQUIRE(left.process().wait(milliseconds(30'000)));
   const answer rest = read_all(**submitted);
   check_whole(**connected, begun, rest);
   CHECK(rest.report.gateway_node == "right");
