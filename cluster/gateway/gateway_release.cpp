@@ -54,10 +54,11 @@ void gateway_core::release(const proto::Envelope& message, step& s) {
   wish.asked = message;
   std::vector<proto::Envelope> questions;
   for (const member& m : view_->members) {
-    const bool holds =
-        m.up && std::any_of(m.models.begin(), m.models.end(), [&](const auto& one) {
-          return one.digest() == meant->model_digest() && one.state() == proto::READY;
-        });
+    // Whatever the view says of its state, which may be a heartbeat old.
+    const bool holds = m.up && m.load.sequences_max > 0 &&
+                       std::any_of(m.models.begin(), m.models.end(), [&](const auto& one) {
+                         return one.digest() == meant->model_digest();
+                       });
     if (!holds) continue;
     wish.waiting.insert(m.name);
     proto::Envelope question;

@@ -12,8 +12,9 @@ namespace {
 std::vector<member> three_nodes() {
   member gone = node_with("gone", proto::READY);
   gone.up = false;
-  return {node_with("away", proto::READY), node_with("disk", proto::ON_DISK), gone,
-          node_with("home", proto::READY, true)};
+  member idle = node_with("idle", proto::ON_DISK);  // a gateway that computes nothing
+  idle.load.sequences_max = 0;
+  return {node_with("away", proto::LOADING), gone, idle, node_with("home", proto::READY, true)};
 }
 
 void ask(gateway_stage& stage, const proto::ReleasePrefix& wish) {
@@ -48,7 +49,8 @@ proto::Error::Code refusal(gateway_stage& stage, const proto::ReleasePrefix& wis
 
 }  // namespace
 
-TEST_CASE("a release goes to every node that has the model ready, and their counts come back") {
+TEST_CASE(
+    "a release goes to every node that computes and has the model, and their counts come back") {
   gateway_stage stage(three_nodes());
   ask(stage, tokens_of("tiny"));
   REQUIRE(stage.count(E::kReleaseBlocks) == 2);
@@ -119,7 +121,7 @@ TEST_CASE("a release of nothing, of a strange job or model, or by one who is gon
   CHECK(stage.count(E::kPrefixReleased) == 0);
 }
 
-TEST_CASE("releases that wait are bounded; where no node has the model ready nothing waits") {
+TEST_CASE("releases that wait are bounded; where no node computes nothing waits") {
   gateway_settings settings = gateway_stage::plain_settings();
   settings.releases_max = 2;
   gateway_stage stage(three_nodes(), settings);
@@ -128,7 +130,9 @@ TEST_CASE("releases that wait are bounded; where no node has the model ready not
   const auto no = stage.next(E::kError);
   REQUIRE(no);
   CHECK(no->error().code() == proto::Error::RESOURCE_EXHAUSTED);
-  gateway_stage cold({node_with("home", proto::ON_DISK, true)});
+  member idle = node_with("home", proto::ON_DISK, true);
+  idle.load.sequences_max = 0;
+  gateway_stage cold({idle});
   ask(cold, tokens_of("tiny"));
   const auto told = cold.next(E::kPrefixReleased);
   REQUIRE(told);
