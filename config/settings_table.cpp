@@ -171,6 +171,9 @@ constexpr setting_row rows[] = {
      "Time after which a connection without a request is closed."},
     {"http.write_wait", duration, "", "60s", 100 * ms, day, false,
      "A client that takes nothing for so long is given up."},
+    {"http.head_wait", duration, "", "10s", 10 * ms, hour, false,
+     "Longest time that a stream's head waits for the first token, with which it is known who "
+     "serves; then the head leaves and does not tell."},
     {"http.jobs_kept", integer, "jobs", "256", 1, 65536, false,
      "Most long jobs (/v1/jobs) that are waiting, running or kept; ended ones leave first."},
     {"http.jobs_running_max", integer, "jobs", "8", 1, 4096, false,

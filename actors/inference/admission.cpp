@@ -135,7 +135,7 @@ void inference_core::give_place(slot& at, sequence& s) {
   if (first) {
     s.seat = ++admissions_;
     s.admitted = clock_;
-    if (s.answers()) counters_.prefix_tokens_asked += s.prompt_size;
+    if (s.answers()) at.counted.prefix_tokens_asked += s.prompt_size;
   }
   take_found(at, s);
   if (first) shares_.charge(s.tenant, s.tokens_left());
@@ -157,13 +157,13 @@ void inference_core::preempt(slot& at, sequence& s) {
   at.waiting.splice(at.waiting.begin(), at.running, place);
   --counters_.running;
   ++counters_.waiting;
-  ++counters_.preemptions;
+  ++at.counted.preemptions;
 }
 
 void inference_core::take_found(slot& at, sequence& s) {
   const std::uint32_t found = take_known_blocks(s, at.pool);
   s.prefix_tokens += found;
-  counters_.prefix_tokens_hit += found;
+  at.counted.prefix_tokens_hit += found;
 }
 
 }  // namespace troupe

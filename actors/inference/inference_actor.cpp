@@ -30,7 +30,7 @@ inference_role::inference_role(const inference_settings& settings, post_office& 
   load_->running_max = settings.batching ? settings.sequences_running_max : 1;
   load_->running = 0;
   load_->waiting = 0;
-  load_->set_sequences({});
+  load_->set_engines({});
 }
 
 void inference_role::receive(const envelope_ptr& message, time_point_us now) {
@@ -93,18 +93,10 @@ void inference_role::carry_out(inference_core::effects effects) {
 
 void inference_role::show_load(time_point_us now) {
   const inference_core::counters& count = core_.count();
-  const bool changed = load_->running != count.running || load_->waiting != count.waiting;
   load_->running = count.running;
   load_->waiting = count.waiting;
   load_->frames_fenced = count.frames_fenced;
-  load_->preemptions = count.preemptions;
-  load_->prefix_tokens_asked = count.prefix_tokens_asked;
-  load_->prefix_tokens_hit = count.prefix_tokens_hit;
-  const inference_core::kv_use kv = core_.kv();
-  load_->kv_blocks = kv.all;
-  load_->kv_blocks_used = kv.used;
-  load_->kv_blocks_reusable = kv.reusable;
-  if (changed) load_->set_sequences(core_.sequences_by_digest());
+  load_->set_engines(core_.engines());
   constexpr time_point_us window{1'000'000};
   if (now - mark_ < window) return;
   const double seconds = std::chrono::duration<double>(now - mark_).count();

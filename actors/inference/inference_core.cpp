@@ -268,10 +268,16 @@ void inference_core::remove(sequence& s) {
       std::find_if(line.begin(), line.end(), [&](const auto& other) { return other.get() == &s; }));
 }
 
-std::map<std::string, std::uint32_t> inference_core::sequences_by_digest() const {
-  std::map<std::string, std::uint32_t> all;
-  for (const auto& [digest, at] : slots_)
-    all[digest] = static_cast<std::uint32_t>(at.waiting.size() + at.running.size());
+engine_uses inference_core::engines() const {
+  engine_uses all;
+  for (const auto& [digest, at] : slots_) {
+    engine_use& use = all[digest] = at.counted;
+    use.running = static_cast<std::uint32_t>(at.running.size());
+    use.waiting = static_cast<std::uint32_t>(at.waiting.size());
+    use.kv_blocks = at.pool.size();
+    use.kv_blocks_used = at.pool.size() - at.pool.available();
+    use.kv_blocks_reusable = at.pool.reusable_count();
+  }
   return all;
 }
 
@@ -279,16 +285,6 @@ std::pair<std::uint32_t, std::uint32_t> inference_core::blocks_of(const std::str
   const auto found = slots_.find(digest);
   if (found == slots_.end()) return {0, 0};
   return {found->second.pool.available(), found->second.pool.size()};
-}
-
-inference_core::kv_use inference_core::kv() const {
-  kv_use use;
-  for (const auto& [digest, at] : slots_) {
-    use.all += at.pool.size();
-    use.used += at.pool.size() - at.pool.available();
-    use.reusable += at.pool.reusable_count();
-  }
-  return use;
 }
 
 // Each model gets an equal part of them.

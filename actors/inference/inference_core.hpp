@@ -71,12 +71,6 @@ class inference_core {
     std::uint64_t tokens_sampled = 0;
     std::uint64_t sequences_finished = 0;
     std::uint64_t sequences_failed = 0;
-    std::uint64_t preemptions = 0;
-    std::uint64_t prefix_tokens_asked = 0;  // prompt tokens of admitted sequences
-    std::uint64_t prefix_tokens_hit = 0;    // of these, those whose KV was there
-  };
-  struct kv_use {  // blocks of all engines
-    std::uint32_t all = 0, used = 0, reusable = 0;
   };
 
   explicit inference_core(const inference_settings& settings);
@@ -94,10 +88,9 @@ class inference_core {
   effects absorb(const batch& done, const result<kernels::step_logits>& logits, time_point_us now);
 
   const counters& count() const { return counters_; }
-  std::map<std::string, std::uint32_t> sequences_by_digest() const;
+  engine_uses engines() const;
   // Blocks of an engine that no sequence uses, and all.
   std::pair<std::uint32_t, std::uint32_t> blocks_of(const std::string& digest) const;
-  kv_use kv() const;
   // At most `most` names of blocks that are here.
   std::vector<prefix_name> prefixes(std::size_t most) const;
 
@@ -109,6 +102,7 @@ class inference_core {
     std::unique_ptr<answer_constraints> constraints;
     prefix_name root = 0;
     std::list<std::unique_ptr<sequence>> waiting, running;
+    engine_use counted;  // of it, what only grows
     batch_window window;
   };
   struct admission {

@@ -44,6 +44,17 @@ struct inference_settings {
                                                    // its memory
 };
 
+// What one engine does now, and has done since it was loaded.
+struct engine_use {
+  std::uint32_t running = 0, waiting = 0;           // sequences
+  std::uint32_t kv_blocks = 0, kv_blocks_used = 0;  // used: by sequences
+  std::uint32_t kv_blocks_reusable = 0;             // kept for a prompt that begins alike
+  std::uint64_t preemptions = 0;
+  std::uint64_t prefix_tokens_asked = 0;  // prompt tokens of admitted sequences
+  std::uint64_t prefix_tokens_hit = 0;    // of these, those whose KV was there already
+};
+using engine_uses = std::map<std::string, engine_use>;  // by the model's digest
+
 // Threading: any thread reads; the inference actor writes.
 struct inference_load {
   std::atomic<std::uint32_t> running{0};
@@ -51,22 +62,20 @@ struct inference_load {
   std::atomic<std::uint32_t> running_max{0};
   std::atomic<std::uint64_t> frames_fenced{0};  // dropped for an old fence
   std::atomic<double> decode_tokens_per_second{0};
-  std::atomic<std::uint64_t> preemptions{0};
-  std::atomic<std::uint64_t> prefix_tokens_asked{0};  // prompt tokens of all admitted sequences
-  std::atomic<std::uint64_t> prefix_tokens_hit{0};    // of these, those whose KV was there already
-  std::atomic<std::uint32_t> kv_blocks{0};            // of all engines
-  std::atomic<std::uint32_t> kv_blocks_used{0};       // by sequences; others are free or reusable
-  std::atomic<std::uint32_t> kv_blocks_reusable{0};   // kept for a prompt that begins alike
 
-  void set_sequences(std::map<std::string, std::uint32_t> by_digest) {
+  void set_engines(engine_uses engines) {
     const std::lock_guard lock{guard_};
-    by_digest_ = std::move(by_digest);
+    engines_ = std::move(engines);
+  }
+  engine_uses engines() const {
+    const std::lock_guard lock{guard_};
+    return engines_;
   }
   // Sequences, running and waiting, of that model.
   std::uint32_t sequences_of(const std::string& digest) const {
     const std::lock_guard lock{guard_};
-    const auto found = by_digest_.find(digest);
-    return found == by_digest_.end() ? 0 : found->second;
+    const auto found = engines_.find(digest);
+    return found == engines_.end() ? 0 : found->second.running + found->second.waiting;
   }
 
   void set_prefixes(std::vector<std::uint64_t> names) {
@@ -82,7 +91,7 @@ struct inference_load {
 
  private:
   mutable std::mutex guard_;
-  std::map<std::string, std::uint32_t> by_digest_;
+  engine_uses engines_;
   std::vector<std::uint64_t> prefixes_;
 };
 

@@ -37,6 +37,7 @@ sequence::sequence(const proto::Envelope& envelope, const proto::StartSequence& 
       tenant(start.tenant()),
       priority(order_of(start.priority())),
       alternatives(start.alternatives()),
+      token_bytes(start.token_bytes()),
       embed(start.embed()),
       score(start.score()),
       sampling(std::move(parameters)),

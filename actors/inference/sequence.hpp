@@ -48,6 +48,8 @@ class sequence {
   result<outcome> replay_forced();
   // The next token of the answer, as sampled.
   outcome accept(kernels::token_id id);
+  // The token's own bytes: a control token's are its name. Valid as long as the sequence.
+  std::string_view bytes_of(kernels::token_id id) const { return words_->piece(id, true); }
   // The end without a further token.
   outcome end(proto::FinishReason reason);
 
@@ -94,6 +96,7 @@ class sequence {
 
   // What the job asks for beside tokens
   std::uint32_t alternatives = 0;
+  bool token_bytes = false;
   bool embed = false, score = false;
   std::uint32_t rows_taken = 0;          // leading positions whose rows are in what follows
   std::vector<double> pooled;            // embed: the sum of hidden rows, in order of position

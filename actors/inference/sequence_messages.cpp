@@ -107,11 +107,15 @@ envelope_ptr sequence_tokens(const sequence& s, const std::string& text,
   tokens.set_text(text);
   tokens.add_log_probabilities(token.log_probability);
   tokens.set_running_hash(s.running_hash);
+  tokens.set_queue_us(between(s.arrived, s.admitted));
+  const auto bytes_of = [&](kernels::token_id id) { return std::string(s.bytes_of(id)); };
+  if (s.token_bytes) tokens.add_token_bytes(bytes_of(token.id));
   if (s.alternatives > 0) {
     proto::TokenAlternatives& most_probable = *tokens.add_alternatives();
     for (const auto& other : kernels::top_log_probabilities(logits, s.alternatives)) {
       most_probable.add_ids(other.id);
       most_probable.add_log_probabilities(other.log_probability);
+      if (s.token_bytes) most_probable.add_token_bytes(bytes_of(other.id));
     }
   }
   return message;

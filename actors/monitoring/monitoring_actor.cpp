@@ -21,7 +21,14 @@ void monitoring_role::carry_out(monitoring_core::effects effects, time_point_us 
   if (sources_.node) sources_.node(status);
   for (const envelope_ptr& request : effects.answers) {
     auto reply = std::make_shared<proto::Envelope>(reply_to(*request));
-    *reply->mutable_node_status() = status;
+    if (request->has_read_metrics()) {
+      proto::NodeMetrics& metrics = *reply->mutable_node_metrics();
+      core_.write_metrics(metrics);
+      if (sources_.engines) sources_.engines(metrics);
+      *metrics.mutable_status() = status;
+    } else {
+      *reply->mutable_node_status() = status;
+    }
     office_.post(std::move(reply));
   }
 }

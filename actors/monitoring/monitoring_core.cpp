@@ -19,9 +19,10 @@ monitoring_core::effects monitoring_core::step(const envelope_ptr& message, time
   effects out;
   switch (message->payload_case()) {
     case proto::Envelope::kObserveJob:
-      observe(message->observe_job().finished(), now);
+      observe(message->observe_job(), now);
       break;
     case proto::Envelope::kReadStatus:
+    case proto::Envelope::kReadMetrics:
       if (readers_.size() >= settings_.readers_waiting_max) {
         out.posts.push_back(refuse(
             *message, proto::Error::RESOURCE_EXHAUSTED,
@@ -92,7 +93,9 @@ monitoring_core::effects monitoring_core::tick(time_point_us now) {
   return {};
 }
 
-void monitoring_core::observe(const proto::JobFinished& job, time_point_us now) {
+void monitoring_core::observe(const proto::ObserveJob& told, time_point_us now) {
+  const proto::JobFinished& job = told.finished();
+  metrics_.job_ended(told.model(), job);
   if (job.reason() == proto::FAILED) {
     jobs_.set_failed(jobs_.failed() + 1);
   } else if (job.reason() == proto::CANCELLED_BY_CLIENT) {

@@ -1,7 +1,7 @@
-// Monitoring, pure: counts jobs, keeps percentiles and busy shares, and answers ReadStatus from
-// what it knows.
+// Monitoring, pure: counts jobs, keeps percentiles and busy shares, and answers ReadStatus and
+// ReadMetrics from what it knows.
 //
-// A ReadStatus makes it ask the model loader and the cache tier; it answers when both have replied
+// Either makes it ask the model loader and the cache tier; it answers when both have replied
 // or the wait is over, with their last known answers. Nothing waits for it, and all it holds is
 // bounded. Threading: one thread.
 #pragma once
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/core.hpp"
+#include "actors/monitoring/job_metrics.hpp"
 #include "actors/monitoring/monitoring_settings.hpp"
 #include "actors/monitoring/sliding_histogram.hpp"
 
@@ -30,7 +31,8 @@ class monitoring_core {
  public:
   struct effects {
     std::vector<envelope_ptr> posts;
-    std::vector<envelope_ptr> answers;  // ReadStatus requests to answer now, with status()
+    std::vector<envelope_ptr> answers;  // to answer now: ReadStatus with status(), ReadMetrics
+                                        // with write_metrics() beside
   };
 
   explicit monitoring_core(const monitoring_settings& settings);
@@ -41,6 +43,8 @@ class monitoring_core {
 
   // What the core knows; the shell adds what its node knows.
   proto::NodeStatus status(time_point_us now) const;
+  // Its part of NodeMetrics: the jobs.
+  void write_metrics(proto::NodeMetrics& to) const { metrics_.write(to); }
 
  private:
   struct sample {
@@ -51,13 +55,14 @@ class monitoring_core {
     gauge_reading last;
     std::deque<sample> samples;  // of the last busy window
   };
-  void observe(const proto::JobFinished& job, time_point_us now);
+  void observe(const proto::ObserveJob& told, time_point_us now);
   void ask(effects& out, time_point_us now);
   bool reply_arrived(const proto::Envelope& message);
   effects answer_all();
 
   monitoring_settings settings_;
   proto::JobCounters jobs_;
+  job_metrics metrics_;
   sliding_histogram first_token_, inter_token_, total_;
   std::vector<std::string> order_;
   std::map<std::string, watched> actors_;

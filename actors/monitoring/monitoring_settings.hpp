@@ -30,6 +30,8 @@ struct monitoring_sources {
   // `jobs` what only the gateway counts (accepted, refused, running, frames_fenced). Called on the
   // monitoring actor's thread; must not block.
   std::function<void(proto::NodeStatus&)> node;
+  // Adds the engines' part. The same holds.
+  std::function<void(proto::NodeMetrics&)> engines;
 };
 
 }  // namespace troupe

@@ -11,12 +11,14 @@ namespace troupe::cluster {
 namespace {
 
 template <class Frame>
-bool has_alternatives(const Frame& frame, std::uint32_t asked) {
-  if (frame.alternatives_size() != (asked > 0 ? frame.ids_size() : 0)) return false;
+bool fulfils(const Frame& frame, const token_wishes& wishes) {
+  if (frame.token_bytes_size() != (wishes.bytes ? frame.ids_size() : 0)) return false;
+  if (frame.alternatives_size() != (wishes.alternatives > 0 ? frame.ids_size() : 0)) return false;
   return std::all_of(frame.alternatives().begin(), frame.alternatives().end(),
                      [&](const proto::TokenAlternatives& one) {
                        return one.ids_size() == one.log_probabilities_size() &&
-                              static_cast<std::uint32_t>(one.ids_size()) <= asked;
+                              one.token_bytes_size() == (wishes.bytes ? one.ids_size() : 0) &&
+                              static_cast<std::uint32_t>(one.ids_size()) <= wishes.alternatives;
                      });
 }
 
@@ -52,6 +54,7 @@ std::optional<proto::JobTokens> without_first(const proto::JobTokens& frame, int
     out.add_text_ends((*ends)[static_cast<std::size_t>(i)] - cut);
     if (i < frame.log_probabilities_size()) out.add_log_probabilities(frame.log_probabilities(i));
     if (i < frame.alternatives_size()) *out.add_alternatives() = frame.alternatives(i);
+    if (i < frame.token_bytes_size()) out.add_token_bytes(frame.token_bytes(i));
   }
   return out;
 }
@@ -68,12 +71,12 @@ std::uint64_t answer_stream::hash_at(std::uint32_t tokens) const {
 }
 
 answer_stream::taken answer_stream::take(const proto::SequenceTokens& frame,
-                                         std::uint32_t tokens_max, std::uint32_t alternatives) {
+                                         std::uint32_t tokens_max, const token_wishes& wishes) {
   const auto count = static_cast<std::uint64_t>(frame.ids_size());
   const std::uint64_t end = frame.first_index() + count;
   const auto scores = static_cast<std::uint64_t>(frame.log_probabilities_size());
   if (count == 0 || end > tokens_max || (scores != 0 && scores != count)) return taken::contradicts;
-  if (!has_alternatives(frame, alternatives)) return taken::contradicts;
+  if (!fulfils(frame, wishes)) return taken::contradicts;
   if (frame.first_index() < size()) {
     if (end > size()) return taken::contradicts;
     const bool equal =
@@ -93,7 +96,7 @@ answer_stream::taken answer_stream::take(const proto::SequenceTokens& frame,
     early_.erase(early_.begin());
     if (next.first_index() == size()) {
       if (!append(next)) return taken::contradicts;
-    } else if (take(next, tokens_max, alternatives) == taken::contradicts) {
+    } else if (take(next, tokens_max, wishes) == taken::contradicts) {
       return taken::contradicts;
     }
   }
@@ -101,12 +104,12 @@ answer_stream::taken answer_stream::take(const proto::SequenceTokens& frame,
 }
 
 bool answer_stream::take_held(const proto::JobTokens& frame, std::uint32_t tokens_max,
-                              std::uint32_t alternatives) {
+                              const token_wishes& wishes) {
   const auto count = static_cast<std::uint64_t>(frame.ids_size());
   const auto scores = static_cast<std::uint64_t>(frame.log_probabilities_size());
   const std::uint64_t end = frame.first_index() + count;
   if (frame.first_index() > size() || count == 0 || end > tokens_max) return false;
-  if ((scores != 0 && scores != count) || !has_alternatives(frame, alternatives)) return false;
+  if ((scores != 0 && scores != count) || !fulfils(frame, wishes)) return false;
   const std::uint32_t known =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(size(), end)) - frame.first_index();
   if (!std::equal(frame.ids().begin(), frame.ids().begin() + static_cast<int>(known),
@@ -115,7 +118,7 @@ bool answer_stream::take_held(const proto::JobTokens& frame, std::uint32_t token
   if (end <= size()) return frame.running_hash() == hash_at(static_cast<std::uint32_t>(end));
   if (known > 0) {
     const auto rest = without_first(frame, static_cast<int>(known));
-    return rest && take_held(*rest, tokens_max, alternatives);
+    return rest && take_held(*rest, tokens_max, wishes);
   }
   const std::string now = std::exchange(class_now_, frame.numerics_class());
   const bool taken = append(frame);
@@ -149,6 +152,7 @@ bool answer_stream::append(const Frame& frame) {
   }
   alternatives_.insert(alternatives_.end(), frame.alternatives().begin(),
                        frame.alternatives().end());
+  bytes_.insert(bytes_.end(), frame.token_bytes().begin(), frame.token_bytes().end());
   ids_.insert(ids_.end(), frame.ids().begin(), frame.ids().end());
   hashes_.insert(hashes_.end(), hashes.begin(), hashes.end());
   return true;
@@ -199,14 +203,19 @@ proto::JobTokens answer_stream::cut(std::uint32_t first, std::uint32_t count) co
   if (!alternatives_.empty())
     for (std::uint32_t i = first; i < first + count; ++i)
       *out.add_alternatives() = alternatives_[i];
+  if (!bytes_.empty())
+    for (std::uint32_t i = first; i < first + count; ++i) out.add_token_bytes(bytes_[i]);
   out.set_running_hash(hash_at(first + count));
   return out;
 }
 
 std::uint64_t answer_stream::bytes_held() const {
   std::uint64_t bytes = ids_.size() * 24u + text_.size();
-  for (const proto::TokenAlternatives& one : alternatives_)
+  for (const proto::TokenAlternatives& one : alternatives_) {
     bytes += sizeof one + static_cast<std::uint64_t>(one.ids_size()) * 8;
+    for (const std::string& text : one.token_bytes()) bytes += sizeof text + text.size();
+  }
+  for (const std::string& text : bytes_) bytes += sizeof text + text.size();
   return bytes;
 }
 

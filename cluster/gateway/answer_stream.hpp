@@ -16,6 +16,15 @@
 
 namespace troupe::cluster {
 
+// What a job asks to be told beside each token.
+struct token_wishes {
+  std::uint32_t alternatives = 0;
+  bool bytes = false;
+};
+inline token_wishes wishes_of(const proto::JobSpecification& job) {
+  return {job.alternatives(), job.token_bytes()};
+}
+
 class answer_stream {
  public:
   static constexpr std::size_t early_frames_max = 256;
@@ -28,13 +37,13 @@ class answer_stream {
     overflow,     // too many early frames
   };
 
-  // alternatives: that the job asks for beside each token; each token of a frame has them, or none.
+  // Each token of a frame has what is wished, and nothing else.
   taken take(const proto::SequenceTokens& frame, std::uint32_t tokens_max,
-             std::uint32_t alternatives = 0);
+             const token_wishes& wishes = {});
   // Tokens that the client or the journal holds: those that are here already must be equal, the
-  // others must follow. False, and nothing taken, where it is not so. `alternatives` as above.
+  // others must follow. False, and nothing taken, where it is not so.
   bool take_held(const proto::JobTokens& frame, std::uint32_t tokens_max,
-                 std::uint32_t alternatives = 0);
+                 const token_wishes& wishes = {});
   // A cached answer as a whole; false (and nothing taken) where it is not consistent in itself.
   // Only into an empty stream.
   bool take_whole(const proto::CachedAnswer& answer, std::uint32_t tokens_max);
@@ -56,7 +65,8 @@ class answer_stream {
   // Tokens [first, first + count) with the text that they add, less where another class begins
   // before. Needs first + count <= size().
   proto::JobTokens cut(std::uint32_t first, std::uint32_t count) const;
-  // Everything held but alternatives, for the cache; the caller adds reason, tail and origin.
+  // Everything held but alternatives and bytes, for the cache; the caller adds reason, tail and
+  // origin.
   proto::CachedAnswer whole() const;
 
  private:
@@ -68,6 +78,7 @@ class answer_stream {
   std::vector<std::uint32_t> text_ends_;                // bytes of text after each token
   std::vector<float> log_probabilities_;                // empty, or one for each token
   std::vector<proto::TokenAlternatives> alternatives_;  // empty, or one for each token
+  std::vector<std::string> bytes_;                      // empty, or one for each token
   std::string text_;
   std::string class_now_;
   std::vector<std::pair<std::uint32_t, std::string>> classes_;  // from which token on

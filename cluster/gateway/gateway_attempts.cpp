@@ -59,10 +59,11 @@ std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   return count;
 }
 
-// A cached answer has neither alternatives, nor an embedding, nor scores, and a client's word does
-// not go in.
+// A cached answer has neither alternatives, nor its tokens' bytes, nor an embedding, nor scores,
+// and a client's word does not go in.
 bool may_be_cached(const job_record& job) {
-  return answers(job.asked.job()) && job.asked.job().alternatives() == 0 && !job.brought_prefix;
+  const proto::JobSpecification& asked = job.asked.job();
+  return answers(asked) && asked.alternatives() == 0 && !asked.token_bytes() && !job.brought_prefix;
 }
 
 // The index that the worker may compute up to: what the client has credit for; without a client,
@@ -203,6 +204,7 @@ void gateway_core::start(job_record& job, step& s) {
   *wish.mutable_stop() = job.asked.job().stop();
   wish.set_ignore_end(job.asked.job().ignore_end());
   wish.set_alternatives(job.asked.job().alternatives());
+  wish.set_token_bytes(job.asked.job().token_bytes());
   wish.set_embed(job.asked.job().embed());
   wish.set_score(job.asked.job().score());
   wish.set_tenant(job.tenant);
@@ -271,8 +273,9 @@ void gateway_core::take_tokens(const proto::Envelope& message, step& s) {
   job_record* job = fenced_job(message, frame.job_id(), frame.fence());
   if (!job) return;
   job->progress_at = s.now;
+  job->queue_us = frame.queue_us();
   const std::uint32_t held = job->answer.size();
-  switch (job->answer.take(frame, job->pinned.tokens_max(), job->asked.job().alternatives())) {
+  switch (job->answer.take(frame, job->pinned.tokens_max(), wishes_of(job->asked.job()))) {
     case answer_stream::taken::advanced:
       break;
     case answer_stream::taken::early:

@@ -69,6 +69,7 @@ void gateway_core::finish_cached(job_record& job, const proto::AnswerFound& foun
   origin.set_engine(answer.engine());
   origin.set_numerics_class(answer.numerics_class());
   origin.set_variant(answer.variant());
+  job.worker = answer.worker_node();
   write_tokens(job, 0, s);
   pump(job, s);
   seal(job, std::move(finished), s);
@@ -122,6 +123,7 @@ void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
   *told.mutable_observe_job()->mutable_finished() = finished;
   told.mutable_observe_job()->mutable_finished()->clear_embedding();
   told.mutable_observe_job()->mutable_finished()->clear_prompt_log_probabilities();
+  told.mutable_observe_job()->set_model(job.pinned.model_name());
   post(std::move(told), s);
   job.finished = std::move(finished);
   write_end(job, s);

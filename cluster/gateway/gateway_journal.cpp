@@ -228,7 +228,7 @@ bool gateway_core::replay(const proto::JournalRecord& record, step& s) {
       job_record* job = find(record.tokens().job_id());
       return job && !job->finished &&
              job->answer.take_held(record.tokens(), job->pinned.tokens_max(),
-                                   job->asked.job().alternatives());
+                                   wishes_of(job->asked.job()));
     }
     case proto::JournalRecord::kFinished:
       return replay_end(record.finished(), s);

@@ -229,7 +229,7 @@ status gateway_core::take_held(job_record& job, const proto::SubmitJob& asked, s
   const std::uint32_t most = job.finished ? before : job.pinned.tokens_max();
   answer_stream longer = job.answer;
   for (const proto::JobTokens& frame : asked.held())
-    if (!longer.take_held(frame, most, job.asked.job().alternatives()))
+    if (!longer.take_held(frame, most, wishes_of(job.asked.job())))
       return error{error_code::data_corrupt,
                    "prefix_lost: the client holds tokens from index " +
                        std::to_string(frame.first_index()) +
@@ -319,6 +319,8 @@ void gateway_core::pump(job_record& job, step& s) {
     tokens = job.answer.cut(job.sent, static_cast<std::uint32_t>(end - job.sent));
     tokens.set_job_id(job.id);
     tokens.set_attempt(job.attempt);
+    tokens.set_worker_node(job.worker);
+    tokens.set_queue_us(job.queue_us);
     job.sent += static_cast<std::uint32_t>(tokens.ids_size());
     post(std::move(frame), s);
     if (!job.first_token_at) job.first_token_at = s.now;

@@ -122,6 +122,7 @@ status check_reading(const proto::JobSpecification& job) {
     return invalid("embed and score are both asked for", "submit a job for each");
   const char* said = job.stop_size() > 0                    ? "stop texts"
                      : job.alternatives() > 0               ? "alternatives"
+                     : job.token_bytes()                    ? "token_bytes"
                      : job.sampling().has_constraint()      ? "a constraint"
                      : job.sampling().logit_bias_size() > 0 ? "logit_bias"
                                                             : nullptr;

@@ -71,6 +71,7 @@ struct job_record {
   bool class_changed = false;
   std::uint32_t attempt = 0;  // StartSequence sent so far
   std::uint32_t failures = 0;
+  std::uint64_t queue_us = 0;        // of the attempt, once it computes
   std::vector<std::string> lost_at;  // workers that died while this job ran there
   std::set<std::string> avoid;
   proto::Error last_error;

@@ -1,7 +1,6 @@
 #include "cluster/http/answer_writer.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace troupe::http {
 
@@ -17,6 +16,12 @@ const char* reason_name(proto::FinishReason reason) {
   }
 }
 
+std::string joined(const std::set<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ",") + name;
+  return out;
+}
+
 std::string served_by(const answer_states& answers) {
   std::set<std::string> gateways, nodes, sources;
   std::uint32_t attempts = 0;
@@ -30,11 +35,6 @@ std::string served_by(const answer_states& answers) {
     attempts = std::max(attempts, origin.attempts());
     queue_us = std::max(queue_us, origin.queue_us());
   }
-  const auto joined = [](const std::set<std::string>& names) {
-    std::string out;
-    for (const std::string& name : names) out += (out.empty() ? "" : ",") + name;
-    return out;
-  };
   return "gateway=" + joined(gateways) + " node=" + joined(nodes) +
          " attempts=" + std::to_string(attempts) + " source=" + joined(sources) +
          " queue_ms=" + std::to_string(queue_us / 1000);

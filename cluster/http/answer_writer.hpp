@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct answer_state {
   proto::JobTokens tokens;
   std::uint32_t token_count = 0;
   std::uint32_t attempt = 0;
+  std::string worker_node;  // and who computes it, as far as its tokens have told
+  std::uint64_t queue_us = 0;
   std::uint64_t running_hash = 0;
   std::optional<proto::JobFinished> finished;
 };
@@ -55,6 +58,7 @@ std::unique_ptr<answer_writer> make_writer(const reply_plan& plan, reply_identit
 
 // "stop", "length" or "error".
 const char* reason_name(proto::FinishReason reason);
+std::string joined(const std::set<std::string>& names);  // "a,b"
 // For people: "gateway=a node=b attempts=1 source=computed queue_ms=0".
 std::string served_by(const answer_states& answers);
 

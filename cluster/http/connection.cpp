@@ -206,37 +206,55 @@ asio::awaitable<bool> connection::serve_route(const http_request& request, const
       co_return co_await document(request, "{\"status\":\"ok\"}");
     case route_kind::ollama_version:
       co_return co_await document(request, "{\"version\":\"" + desk_.settings().version + "\"}");
+    case route_kind::metrics:
+      co_return co_await tell_metrics(request);
     default:
       co_return co_await cluster_route(request, to);
   }
 }
 
-asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> connection::read_cluster() {
-  if (auto known = desk_.fresh_status()) co_return known;
+// An actor of this node answers, or nobody does within the wait: null.
+asio::awaitable<envelope_ptr> connection::ask(const char* actor, proto::Envelope question) {
   auto box = std::make_shared<inbox>(co_await asio::this_coro::executor);
   session_lease session(desk_, box);
-  proto::Envelope question;
+  session.tell_gateway = false;  // it has no jobs
   question.mutable_sender()->set_node(session.name());
   question.mutable_sender()->set_actor("client");
   question.mutable_target()->set_node(desk_.settings().node);
-  question.mutable_target()->set_actor("gateway");
+  question.mutable_target()->set_actor(actor);
   question.set_correlation(1);
-  question.mutable_read_cluster();
   desk_.post(std::move(question));
   const auto late = steady_clock::now() + status_wait;
   while (steady_clock::now() < late) {
     co_await box->wait(late);
-    for (const envelope_ptr& message : box->take()) {
-      if (message->has_cluster_status()) {
-        auto status = std::make_shared<const proto::ClusterStatus>(message->cluster_status());
-        session.tell_gateway = false;
-        desk_.keep_status(status);
-        co_return status;
-      }
-      if (message->has_error()) co_return nullptr;
-    }
+    for (const envelope_ptr& message : box->take())
+      co_return message->has_error() ? nullptr : message;
   }
   co_return nullptr;
+}
+
+asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> connection::read_cluster() {
+  if (auto known = desk_.fresh_status()) co_return known;
+  proto::Envelope question;
+  question.mutable_read_cluster();
+  const envelope_ptr answer = co_await ask("gateway", std::move(question));
+  if (!answer || !answer->has_cluster_status()) co_return nullptr;
+  auto status = std::make_shared<const proto::ClusterStatus>(answer->cluster_status());
+  desk_.keep_status(status);
+  co_return status;
+}
+
+asio::awaitable<bool> connection::tell_metrics(const http_request& request) {
+  proto::Envelope question;
+  question.mutable_read_metrics();
+  const envelope_ptr answer = co_await ask("monitoring", std::move(question));
+  if (!answer || !answer->has_node_metrics())
+    co_return co_await refuse(
+        request,
+        api_error_of(error_code::unavailable, "monitoring did not tell its counts", "try again"),
+        false);
+  co_return co_await document(request, metrics_text(answer->node_metrics(), desk_.counts()), 200,
+                              "text/plain; version=0.0.4; charset=utf-8");
 }
 
 asio::awaitable<bool> connection::cluster_route(const http_request& request, const route& to) {
@@ -259,14 +277,10 @@ asio::awaitable<bool> connection::cluster_route(const http_request& request, con
     }
     case route_kind::ollama_tags:
       co_return co_await document(request, ollama_tags(*status, began));
-    case route_kind::ready: {
+    default: {
       readiness ready = readiness_of(*status, desk_.draining());
       co_return co_await document(request, std::move(ready.document), ready.ready ? 200 : 503);
     }
-    default:
-      co_return co_await document(
-          request, desk_.metrics().text(*status, desk_.settings().node, desk_.counts()), 200,
-          "text/plain; version=0.0.4; charset=utf-8");
   }
 }
 
@@ -290,9 +304,6 @@ asio::awaitable<bool> connection::answer(const http_request& request, const rout
   client_watch watch(strand, shared_from_this(), *wire_, box);
   const bool keep = co_await converse(request, to.ollama, core, box);
   session.tell_gateway = !core.done() || core.failure().has_value();
-  for (const answer_state& one : core.answers())
-    if (one.finished) desk_.metrics().job_ended(core.plan().model, *one.finished);
-  if (core.failure()) desk_.metrics().request_failed(core.accepted() ? core.plan().model : "other");
   co_return keep;
 }
 
@@ -300,17 +311,20 @@ asio::awaitable<bool> connection::converse(const http_request& request, bool oll
                                            request_core& core, const std::shared_ptr<inbox>& box) {
   const http_settings& settings = desk_.settings();
   const auto late = steady_clock::now() + settings.answer_wait;
+  const auto head_due = steady_clock::now() + settings.head_wait;
   reply_head head{.content_type = core.content_type()};
   head.keep_alive = stays(request);
   head.http_1_0 = request.http_1_0;
   bool head_sent = false;
   while (!core.done()) {
-    co_await box->wait(late);
+    co_await box->wait(core.plan().streams && !head_sent ? std::min(late, head_due) : late);
     if (box->given_up()) co_return false;
     for (const envelope_ptr& message : box->take()) core.take(*message);
     if (steady_clock::now() >= late)
       core.fail(api_error_of(error_code::deadline_exceeded, "the answer took too long"));
-    if (!core.plan().streams || !core.begun()) continue;
+    if (!core.plan().streams) continue;
+    if (steady_clock::now() >= head_due && !core.failure()) core.begin();
+    if (!core.begun()) continue;
     std::string bytes;
     if (!head_sent) {
       head.headers = core.headers();
@@ -320,6 +334,7 @@ asio::awaitable<bool> connection::converse(const http_request& request, bool oll
     const std::string said = core.take_output();
     bytes += request.http_1_0 ? said : chunk_of(said);
     if (core.done() && !request.http_1_0) bytes += last_chunk;
+    if (bytes.empty()) continue;
     if (!co_await wire_->write(bytes, settings.write_wait)) co_return false;
     for (proto::Envelope& credit : core.written()) desk_.post(std::move(credit));
   }

@@ -34,7 +34,9 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::awaitable<bool> stream_job(const http_request& request, const std::string& id);
   asio::awaitable<bool> submit_job(const http_request& request);
   asio::awaitable<bool> cluster_route(const http_request& request, const route& to);
+  asio::awaitable<envelope_ptr> ask(const char* actor, proto::Envelope question);
   asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> read_cluster();
+  asio::awaitable<bool> tell_metrics(const http_request& request);
   // Serves the jobs of an admitted request; tells how the connection goes on.
   asio::awaitable<bool> converse(const http_request& request, bool ollama, request_core& core,
                                  const std::shared_ptr<inbox>& box);

@@ -98,7 +98,6 @@ void front_desk::deliver(const envelope_ptr& message) {
       const std::lock_guard lock{book_guard_};
       book_.take(*message);
     }
-    if (message->has_job_finished()) metrics_.job_ended("long jobs", message->job_finished());
     return carry_out_book();
   }
   std::shared_ptr<inbox> reader;

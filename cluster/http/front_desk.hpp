@@ -15,9 +15,9 @@
 
 #include "cluster/http/http_server.hpp"
 #include "cluster/http/job_book.hpp"
+#include "cluster/http/metrics_text.hpp"
 #include "cluster/http/request_reader.hpp"
 #include "cluster/http/routes.hpp"
-#include "cluster/http/metrics_text.hpp"
 
 namespace troupe::http {
 
@@ -56,7 +56,6 @@ class front_desk {
   std::shared_ptr<const proto::ClusterStatus> fresh_status() const;
   void keep_status(std::shared_ptr<const proto::ClusterStatus> status);
 
-  serving_metrics& metrics() { return metrics_; }
   live_counts counts() const;
   bool draining() const { return draining_; }
   void drain() { draining_ = true; }
@@ -71,7 +70,6 @@ class front_desk {
   http_outside outside_;
   std::vector<std::string> key_digests_;  // SHA-256
   std::int64_t started_s_ = 0;
-  serving_metrics metrics_;
   std::atomic<bool> draining_{false};
   std::atomic<std::uint32_t> connections_{0}, requests_{0};
   std::atomic<std::uint64_t> refused_{0};

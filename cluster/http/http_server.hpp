@@ -36,6 +36,7 @@ struct http_settings {
   milliseconds request_wait{15'000};
   milliseconds idle_wait{60'000};
   milliseconds write_wait{60'000};
+  milliseconds head_wait{10'000};     // of a stream, for its first token
   milliseconds answer_wait{600'000};  // a little more than the gateway gives a job
   std::uint32_t jobs_kept = 256;
   std::uint32_t jobs_running_max = 8;

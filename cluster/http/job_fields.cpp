@@ -88,6 +88,13 @@ bool read_content(json_fields& message, std::string& out) {
   return true;
 }
 
+std::string read_model(json_fields& from) {
+  auto model = from.text("model", model_name_bytes_max);
+  if (from.fine() && (!model || model->empty()))
+    from.wrong("model", "is missing; GET /v1/models lists what there is");
+  return model.value_or("");
+}
+
 }  // namespace
 
 std::uint64_t choice_seed(std::uint64_t seed, std::uint32_t choice) {
@@ -98,11 +105,17 @@ std::uint64_t choice_seed(std::uint64_t seed, std::uint32_t choice) {
   return x ^ (x >> 31);
 }
 
-std::string read_model(json_fields& from) {
-  auto model = from.text("model", model_name_bytes_max);
-  if (from.fine() && (!model || model->empty()))
-    from.wrong("model", "is missing; GET /v1/models lists what there is");
-  return model.value_or("");
+work_or_error read_work(std::string_view body, reply_kind kind,
+                        const std::function<void(json_fields&, asked_work&)>& read) {
+  const auto parsed = parse_object(body);
+  if (const auto* fault = std::get_if<api_error>(&parsed)) return *fault;
+  json_fields from(std::get<json>(parsed));
+  asked_work work;
+  work.plan.kind = kind;
+  work.plan.model = read_model(from);
+  read(from, work);
+  if (from.fault()) return *from.fault();
+  return work;
 }
 
 void read_stop(json_fields& from, proto::JobSpecification& job) {

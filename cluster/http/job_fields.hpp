@@ -1,6 +1,9 @@
 // The parts of a request's body that several APIs share, read into a job's specification.
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 #include "cluster/http/asked_work.hpp"
 #include "cluster/http/json_fields.hpp"
 
@@ -19,8 +22,10 @@ void read_prompts(json_fields& from, const char* name, const request_limits& lim
                   std::vector<proto::JobSpecification>& prompts);
 // "messages": roles system, developer, user, assistant; content a text or a list of text parts.
 void read_messages(json_fields& from, const request_limits& limits, proto::ChatPrompt& chat);
-// The required "model".
-std::string read_model(json_fields& from);
+// The body as an object with its required "model", then what `read` makes of it; or the first
+// fault.
+work_or_error read_work(std::string_view body, reply_kind kind,
+                        const std::function<void(json_fields&, asked_work&)>& read);
 // A JSON schema as a constraint.
 void constrain(const nlohmann::ordered_json& schema, proto::JobSpecification& job);
 

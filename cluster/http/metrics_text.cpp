@@ -1,174 +1,201 @@
 #include "cluster/http/metrics_text.hpp"
 
 #include <cstdio>
-#include <span>
+#include <functional>
+#include <initializer_list>
+#include <utility>
 
-#include "cluster/http/answer_writer.hpp"
+#include "actors/monitoring/job_metrics.hpp"
 
 namespace troupe::http {
 namespace {
 
-constexpr double latency_buckets[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08,
-                                      0.1,   0.25,  0.5,  0.75, 1,    2.5,  5,
-                                      7.5,   10,    20,   40,   80,   160,  640};
-constexpr double token_buckets[] = {1,   2,    5,    10,   20,    50,    100,  200,
-                                    500, 1000, 2000, 5000, 10000, 20000, 50000};
-
-struct histogram_row {
-  const char* name;
-  const char* about;
-  std::span<const double> buckets;
-};
-
-enum histogram_name {
-  first_token,
-  inter_token,
-  end_to_end,
-  queue,
-  prefill,
-  decode,
-  prompt,
-  answer
-};
-
-constexpr histogram_row histogram_table[] = {
-    {"troupe_time_to_first_token_seconds", "From acceptance to the first token leaving the gateway",
-     latency_buckets},
-    {"troupe_inter_token_latency_seconds", "Mean time between two tokens of one answer",
-     latency_buckets},
-    {"troupe_e2e_request_latency_seconds", "From acceptance to the end", latency_buckets},
-    {"troupe_request_queue_time_seconds", "Waiting for a place at the device", latency_buckets},
-    {"troupe_request_prefill_time_seconds", "Computing the prompt", latency_buckets},
-    {"troupe_request_decode_time_seconds", "Computing the answer", latency_buckets},
-    {"troupe_request_prompt_tokens", "Tokens of a prompt", token_buckets},
-    {"troupe_request_generation_tokens", "Tokens of an answer", token_buckets},
-};
-
 std::string shown(double value) {
   char text[40];
-  std::snprintf(text, sizeof text, "%.9g", value);
+  std::snprintf(text, sizeof text, "%.15g", value);
   return text;
 }
 
-std::string label(const std::string& value) {
-  std::string out = "\"";
-  for (const char c : value) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? std::string("\\n") : std::string(1, c);
+using label_list = std::initializer_list<std::pair<const char*, std::string>>;
+
+std::string shown(label_list labels) {
+  std::string out;
+  for (const auto& [name, value] : labels) {
+    out += out.empty() ? "{" : ",";
+    out += std::string(name) + "=\"";
+    for (const char c : value) {
+      if (c == '\\' || c == '"') out += '\\';
+      out += c == '\n' ? std::string("\\n") : std::string(1, c);
+    }
+    out += '"';
   }
-  return out + "\"";
+  return out.empty() ? out : out + "}";
 }
 
-void head(std::string& out, const std::string& name, const char* type, const char* about) {
-  out += "# HELP " + name + " " + about + "\n# TYPE " + name + " " + type + "\n";
+// One metric: its head, then a row for each value.
+class metric {
+ public:
+  metric(std::string& out, const std::string& name, const char* type, const char* about)
+      : out_(out), name_("troupe_" + name) {
+    out_ += "# HELP " + name_ + " " + about + "\n# TYPE " + name_ + " " + type + "\n";
+  }
+  void row(double value, label_list labels = {}, const char* suffix = "") {
+    out_ += name_ + suffix + shown(labels) + " " + shown(value) + "\n";
+  }
+
+ private:
+  std::string& out_;
+  std::string name_;
+};
+
+template <class Rows, class Read>
+void rows_of(std::string& out, const char* name, const char* type, const char* about,
+             const Rows& rows, const char* label, const std::function<std::string(int)>& label_of,
+             Read&& read) {
+  metric one(out, name, type, about);
+  for (int i = 0; i < rows.size(); ++i)
+    one.row(static_cast<double>(read(rows[i])), {{label, label_of(i)}});
 }
 
-void one(std::string& out, const std::string& name, const char* type, const char* about,
-         const std::string& labels, double value) {
-  head(out, name, type, about);
-  out += name + labels + " " + shown(value) + "\n";
+void write_engines(std::string& out, const proto::NodeMetrics& node) {
+  const auto& engines = node.engines();
+  const auto name_of = [&](int i) -> std::string {
+    for (const proto::ModelDescription& model : node.status().models())
+      if (model.digest() == engines[i].model_digest()) return model.name();
+    return engines[i].model_digest();
+  };
+  const auto each = [&](const char* name, const char* type, const char* about, auto&& read) {
+    rows_of(out, name, type, about, engines, "model_name", name_of, read);
+  };
+  using E = proto::EngineMetrics;
+  each("num_requests_running", "gauge", "Sequences that this node's engine computes",
+       [](const E& e) { return e.running(); });
+  each("num_requests_waiting", "gauge", "Sequences that wait for a place at this node's engine",
+       [](const E& e) { return e.waiting(); });
+  each("kv_cache_usage_perc", "gauge", "Part of the KV blocks that sequences use; 1 is all",
+       [](const E& e) {
+         return e.kv_blocks() == 0 ? 0.0 : static_cast<double>(e.kv_blocks_used()) / e.kv_blocks();
+       });
+  each("num_preemptions_total", "counter", "Sequences that gave their place up and went on later",
+       [](const E& e) { return e.preemptions(); });
+  each("prefix_cache_queries_total", "counter", "Prompt tokens that were looked for in the KV",
+       [](const E& e) { return e.prefix_tokens_asked(); });
+  each("prefix_cache_hits_total", "counter", "Prompt tokens whose KV was there already",
+       [](const E& e) { return e.prefix_tokens_hit(); });
 }
 
-double seconds(std::uint64_t us) {
-  return static_cast<double>(us) / 1e6;
+void write_histogram(std::string& out, const histogram_kind& kind, int place,
+                     const proto::NodeMetrics& node) {
+  metric one(out, kind.name, "histogram", kind.about);
+  for (const proto::ModelMetrics& model : node.models()) {
+    if (place >= model.histograms_size()) continue;
+    const proto::Histogram& held = model.histograms(place);
+    std::uint64_t below = 0;
+    for (int i = 0; i < held.counts_size(); ++i) {
+      below += held.counts(i);
+      const auto edge = static_cast<std::size_t>(i);
+      const std::string le = edge < kind.edges.size() ? shown(kind.edges[edge]) : "+Inf";
+      one.row(static_cast<double>(below), {{"model_name", model.model()}, {"le", le}}, "_bucket");
+    }
+    one.row(held.sum(), {{"model_name", model.model()}}, "_sum");
+    one.row(static_cast<double>(below), {{"model_name", model.model()}}, "_count");
+  }
+}
+
+void write_jobs(std::string& out, const proto::NodeMetrics& node) {
+  const auto& models = node.models();
+  const auto each = [&](const char* name, const char* about, auto&& read) {
+    rows_of(
+        out, name, "counter", about, models, "model_name", [&](int i) { return models[i].model(); },
+        read);
+  };
+  using M = proto::ModelMetrics;
+  each("prompt_tokens_total", "Prompt tokens of jobs that ended",
+       [](const M& m) { return m.prompt_tokens(); });
+  each("generation_tokens_total", "Answer tokens of jobs that ended",
+       [](const M& m) { return m.answer_tokens(); });
+  metric ended(out, "request_success_total", "counter", "Jobs that ended, by reason");
+  for (const M& m : models)
+    for (const auto& [reason, count] :
+         {std::pair("stop", m.ended_stop()), std::pair("length", m.ended_length()),
+          std::pair("abort", m.ended_abort()), std::pair("error", m.ended_error())})
+      ended.row(static_cast<double>(count),
+                {{"model_name", m.model()}, {"finished_reason", reason}});
+  const auto kinds = job_histograms();
+  for (std::size_t i = 0; i < kinds.size(); ++i)
+    write_histogram(out, kinds[i], static_cast<int>(i), node);
+}
+
+void one(std::string& out, const char* name, const char* type, const char* about, double value) {
+  metric(out, name, type, about).row(value);
+}
+
+void write_gateway(std::string& out, const proto::JobCounters& jobs, const live_counts& door) {
+  const auto number = [](std::uint64_t value) { return static_cast<double>(value); };
+  one(out, "jobs_running", "gauge", "Jobs that run or wait at this gateway",
+      number(jobs.running()));
+  one(out, "jobs_accepted_total", "counter", "Jobs that this gateway took",
+      number(jobs.accepted()));
+  one(out, "jobs_refused_total", "counter", "Jobs that this gateway refused",
+      number(jobs.refused()));
+  one(out, "jobs_from_cache_total", "counter", "Jobs that a cached answer served",
+      number(jobs.from_cache()));
+  one(out, "frames_fenced_total", "counter", "Messages of older attempts, dropped",
+      number(jobs.frames_fenced()));
+  one(out, "http_requests_active", "gauge", "HTTP requests whose answers are being computed",
+      number(door.requests));
+  one(out, "http_connections", "gauge", "Open HTTP connections", number(door.connections));
+  one(out, "http_requests_refused_total", "counter", "HTTP requests refused for a full queue",
+      number(door.refused));
+  one(out, "draining", "gauge", "Whether this node is stopping", door.draining ? 1 : 0);
+}
+
+void write_node(std::string& out, const proto::NodeStatus& status) {
+  metric(out, "build_info", "gauge", "This program; always 1")
+      .row(1, {{"node", status.node()}, {"version", status.version()}});
+  one(out, "uptime_seconds", "gauge", "Since this node began",
+      static_cast<double>(status.uptime_ms()) / 1000);
+  const auto& actors = status.actors();
+  const auto each_actor = [&](const char* name, const char* type, const char* about, auto&& read) {
+    rows_of(
+        out, name, type, about, actors, "actor", [&](int i) { return actors[i].name(); }, read);
+  };
+  using A = proto::ActorStatus;
+  each_actor("actor_up", "gauge", "Whether the actor lives", [](const A& a) { return a.alive(); });
+  each_actor("actor_restarts_total", "counter", "Times that the actor was started again",
+             [](const A& a) { return a.restarts(); });
+  each_actor("actor_mailbox_messages", "gauge", "Messages that wait for the actor",
+             [](const A& a) { return a.mailbox_depth(); });
+  const auto& links = status.links();
+  rows_of(
+      out, "link_up", "gauge", "Whether the link to the peer is up", links, "peer",
+      [&](int i) { return links[i].peer(); }, [](const proto::LinkStatus& l) { return l.up(); });
+  const auto& tiers = status.cache().tiers();
+  const auto each_tier = [&](const char* name, const char* type, const char* about, auto&& read) {
+    rows_of(
+        out, name, type, about, tiers, "tier", [&](int i) { return tiers[i].name(); }, read);
+  };
+  using T = proto::CacheStatus::Tier;
+  each_tier("answer_cache_up", "gauge", "Whether the tier of cached answers can be reached",
+            [](const T& t) { return t.available(); });
+  each_tier("answer_cache_bytes", "gauge", "Bytes of answers that the tier holds",
+            [](const T& t) { return t.bytes(); });
+  each_tier("answer_cache_hits_total", "counter", "Answers found in the tier",
+            [](const T& t) { return t.hits(); });
+  each_tier("answer_cache_misses_total", "counter", "Answers looked for in vain in the tier",
+            [](const T& t) { return t.misses(); });
+  each_tier("answer_cache_errors_total", "counter", "Time-outs and lost connections of the tier",
+            [](const T& t) { return t.errors(); });
 }
 
 }  // namespace
 
-void serving_metrics::histogram::observe(double value, std::size_t row) {
-  const auto bounds = histogram_table[row].buckets;
-  buckets.resize(bounds.size());
-  for (std::size_t i = 0; i < bounds.size(); ++i)
-    if (value <= bounds[i]) ++buckets[i];
-  ++count;
-  sum += value;
-}
-
-serving_metrics::model_row& serving_metrics::row_of(const std::string& model) {
-  const bool fits = models_.contains(model) || models_.size() < models_max;
-  return models_[fits ? model : "other"];
-}
-
-void serving_metrics::job_ended(const std::string& model, const proto::JobFinished& finished) {
-  const std::lock_guard lock{guard_};
-  model_row& row = row_of(model);
-  const proto::Provenance& origin = finished.provenance();
-  ++row.ended[reason_name(finished.reason())];
-  row.prompt_tokens += finished.prompt_tokens();
-  row.generation_tokens += finished.answer_tokens();
-  row.cached_prompt_tokens += origin.prefix_tokens();
-  const auto observe = [&](histogram_name name, double value) {
-    row.histograms[name].observe(value, name);
-  };
-  observe(first_token, seconds(origin.first_token_us()));
-  observe(end_to_end, seconds(origin.total_us()));
-  observe(prompt, finished.prompt_tokens());
-  observe(answer, finished.answer_tokens());
-  if (origin.source() != proto::COMPUTED) return;  // a cached answer waited for no device
-  observe(queue, seconds(origin.queue_us()));
-  observe(prefill, seconds(origin.prefill_us()));
-  observe(decode, seconds(origin.decode_us()));
-  if (finished.answer_tokens() > 1)
-    observe(inter_token, seconds(origin.decode_us()) / (finished.answer_tokens() - 1));
-}
-
-void serving_metrics::request_failed(const std::string& model) {
-  const std::lock_guard lock{guard_};
-  ++row_of(model).ended["error"];
-}
-
-std::string serving_metrics::text(const proto::ClusterStatus& status, const std::string& node,
-                                  const live_counts& now) const {
+std::string metrics_text(const proto::NodeMetrics& node, const live_counts& door) {
   std::string out;
-  std::uint64_t running = 0;
-  for (const proto::NodeStatus& part : status.nodes())
-    if (part.node() == node) running = part.jobs().running();
-  one(out, "troupe_num_requests_running", "gauge", "Jobs that run or wait at this gateway", "",
-      static_cast<double>(running));
-  one(out, "troupe_http_requests_active", "gauge", "HTTP requests whose answers are being computed",
-      "", static_cast<double>(now.requests));
-  one(out, "troupe_http_connections", "gauge", "Open HTTP connections", "",
-      static_cast<double>(now.connections));
-  one(out, "troupe_http_requests_refused_total", "counter",
-      "HTTP requests refused: the queue was full", "", static_cast<double>(now.refused));
-  one(out, "troupe_draining", "gauge", "Whether this node is stopping", "", now.draining ? 1 : 0);
-  head(out, "troupe_node_up", "gauge", "Whether this gateway sees the node up");
-  for (const proto::NodeStatus& part : status.nodes())
-    out += "troupe_node_up{node=" + label(part.node()) + "} " + (part.up() ? "1" : "0") + "\n";
-
-  const std::lock_guard lock{guard_};
-  const auto counters = [&](const std::string& name, const char* about, auto&& read) {
-    head(out, name, "counter", about);
-    for (const auto& [model, row] : models_)
-      out += name + "{model_name=" + label(model) + "} " + std::to_string(read(row)) + "\n";
-  };
-  counters("troupe_prompt_tokens_total", "Prompt tokens of requests that ended",
-           [](const model_row& row) { return row.prompt_tokens; });
-  counters("troupe_generation_tokens_total", "Answer tokens of requests that ended",
-           [](const model_row& row) { return row.generation_tokens; });
-  counters("troupe_prefix_cache_hits_total", "Prompt tokens whose KV was there already",
-           [](const model_row& row) { return row.cached_prompt_tokens; });
-  head(out, "troupe_request_success_total", "counter", "Requests that ended, by reason");
-  for (const auto& [model, row] : models_)
-    for (const auto& [reason, count] : row.ended)
-      out += "troupe_request_success_total{model_name=" + label(model) +
-             ",finished_reason=" + label(reason) + "} " + std::to_string(count) + "\n";
-  for (std::size_t i = 0; i < std::size(histogram_table); ++i) {
-    const histogram_row& known = histogram_table[i];
-    const std::string name = known.name;
-    head(out, name, "histogram", known.about);
-    for (const auto& [model, row] : models_) {
-      const histogram& held = row.histograms[i];
-      if (held.count == 0) continue;
-      const std::string labels = "{model_name=" + label(model);
-      for (std::size_t b = 0; b < known.buckets.size(); ++b)
-        out += name + "_bucket" + labels + ",le=\"" + shown(known.buckets[b]) + "\"} " +
-               std::to_string(held.buckets[b]) + "\n";
-      out += name + "_bucket" + labels + ",le=\"+Inf\"} " + std::to_string(held.count) + "\n" +
-             name + "_sum" + labels + "} " + shown(held.sum) + "\n" + name + "_count" + labels +
-             "} " + std::to_string(held.count) + "\n";
-    }
-  }
+  write_engines(out, node);
+  write_jobs(out, node);
+  write_gateway(out, node.status().jobs(), door);
+  write_node(out, node.status());
   return out;
 }
 

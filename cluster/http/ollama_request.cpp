@@ -58,8 +58,15 @@ void read_format(json_fields& from, proto::JobSpecification& job) {
     from.wrong("format", "is " + kind_of(*given) + "; allowed: \"json\" or a JSON schema");
 }
 
+// "tiny:latest" is how Ollama's tools call a model without a tag.
+std::string without_latest(std::string model) {
+  if (model.size() > 7 && model.ends_with(":latest")) model.resize(model.size() - 7);
+  return model;
+}
+
 void read_shared(json_fields& from, const request_limits& limits, asked_work& work,
                  proto::JobSpecification& job) {
+  work.plan.model = without_latest(std::move(work.plan.model));
   job.set_model(work.plan.model);
   work.plan.streams = from.flag("stream", true);
   read_options(from, limits, job);
@@ -69,56 +76,39 @@ void read_shared(json_fields& from, const request_limits& limits, asked_work& wo
   from.refuse_unknown();
 }
 
-// "tiny:latest" is how Ollama's tools call a model without a tag.
-std::string without_latest(std::string model) {
-  if (model.size() > 7 && model.ends_with(":latest")) model.resize(model.size() - 7);
-  return model;
-}
-
 }  // namespace
 
 work_or_error read_ollama_generate(std::string_view body, const request_limits& limits) {
-  auto parsed = parse_object(body);
-  if (auto* fault = std::get_if<api_error>(&parsed)) return *fault;
-  json_fields from(std::get<json>(parsed));
-  asked_work work;
-  work.plan.kind = reply_kind::ollama_generate;
-  work.plan.model = without_latest(read_model(from));
-  proto::JobSpecification& job = *work.jobs.emplace_back().mutable_job();
-  const std::string prompt = from.text("prompt", text_bytes_max).value_or("");
-  const auto system = from.text("system", text_bytes_max);
-  if (from.fine() && prompt.empty()) from.wrong("prompt", "is missing or empty");
-  if (from.flag("raw", false)) {
-    if (system && !system->empty()) from.wrong("system", "has no place in a raw prompt");
-    job.set_text(prompt);
-  } else {
-    json messages = json::array();
-    if (system && !system->empty()) messages.push_back({{"role", "system"}, {"content", *system}});
-    messages.push_back({{"role", "user"}, {"content", prompt}});
-    job.mutable_chat()->set_messages_json(messages.dump());
-  }
-  from.only("images", json::array());
-  from.only("suffix", "");
-  from.only("template", "");
-  from.only("context", json::array());
-  read_shared(from, limits, work, job);
-  if (from.fault()) return *from.fault();
-  return work;
+  return read_work(body, reply_kind::ollama_generate, [&](json_fields& from, asked_work& work) {
+    proto::JobSpecification& job = *work.jobs.emplace_back().mutable_job();
+    const std::string prompt = from.text("prompt", text_bytes_max).value_or("");
+    const auto system = from.text("system", text_bytes_max);
+    if (from.fine() && prompt.empty()) from.wrong("prompt", "is missing or empty");
+    if (from.flag("raw", false)) {
+      if (system && !system->empty()) from.wrong("system", "has no place in a raw prompt");
+      job.set_text(prompt);
+    } else {
+      json messages = json::array();
+      if (system && !system->empty())
+        messages.push_back({{"role", "system"}, {"content", *system}});
+      messages.push_back({{"role", "user"}, {"content", prompt}});
+      job.mutable_chat()->set_messages_json(messages.dump());
+    }
+    from.only("images", json::array());
+    from.only("suffix", "");
+    from.only("template", "");
+    from.only("context", json::array());
+    read_shared(from, limits, work, job);
+  });
 }
 
 work_or_error read_ollama_chat(std::string_view body, const request_limits& limits) {
-  auto parsed = parse_object(body);
-  if (auto* fault = std::get_if<api_error>(&parsed)) return *fault;
-  json_fields from(std::get<json>(parsed));
-  asked_work work;
-  work.plan.kind = reply_kind::ollama_chat;
-  work.plan.model = without_latest(read_model(from));
-  proto::JobSpecification& job = *work.jobs.emplace_back().mutable_job();
-  if (from.fine()) read_messages(from, limits, *job.mutable_chat());
-  from.only("tools", json::array());
-  read_shared(from, limits, work, job);
-  if (from.fault()) return *from.fault();
-  return work;
+  return read_work(body, reply_kind::ollama_chat, [&](json_fields& from, asked_work& work) {
+    proto::JobSpecification& job = *work.jobs.emplace_back().mutable_job();
+    if (from.fine()) read_messages(from, limits, *job.mutable_chat());
+    from.only("tools", json::array());
+    read_shared(from, limits, work, job);
+  });
 }
 
 }  // namespace troupe::http

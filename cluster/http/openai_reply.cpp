@@ -1,9 +1,9 @@
 // Answers in OpenAI's shapes: documents, and chunks as server-sent events.
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cluster/http/answer_writer.hpp"
 #include "cluster/http/base64.hpp"
+#include "cluster/http/log_probabilities.hpp"
 
 namespace troupe::http {
 namespace {
@@ -16,52 +16,6 @@ std::string dumped(const json& document) {
 
 std::string event_of(const json& document) {
   return "data: " + dumped(document) + "\n\n";
-}
-
-// Ids travel, not the texts of single tokens: the name that vLLM gives with
-// return_tokens_as_token_ids.
-std::string token_name(std::int32_t id) {
-  return "token_id:" + std::to_string(id);
-}
-
-json chat_log_probabilities(const proto::JobTokens& tokens) {
-  json content = json::array();
-  for (int i = 0; i < tokens.ids_size(); ++i) {
-    const auto entry = [](std::int32_t id, float log_probability) {
-      return json{{"token", token_name(id)}, {"logprob", log_probability}, {"bytes", nullptr}};
-    };
-    json one = entry(tokens.ids(i),
-                     i < tokens.log_probabilities_size() ? tokens.log_probabilities(i) : 0.0F);
-    json best = json::array();
-    if (i < tokens.alternatives_size()) {
-      const proto::TokenAlternatives& others = tokens.alternatives(i);
-      const int count = std::min(others.ids_size(), others.log_probabilities_size());
-      for (int k = 0; k < count; ++k)
-        best.push_back(entry(others.ids(k), others.log_probabilities(k)));
-    }
-    one["top_logprobs"] = std::move(best);
-    content.push_back(std::move(one));
-  }
-  return {{"content", std::move(content)}, {"refusal", nullptr}};
-}
-
-json completion_log_probabilities(const proto::JobTokens& tokens) {
-  json names = json::array(), values = json::array(), best = json::array();
-  for (int i = 0; i < tokens.ids_size(); ++i) {
-    names.push_back(token_name(tokens.ids(i)));
-    values.push_back(i < tokens.log_probabilities_size() ? tokens.log_probabilities(i) : 0.0F);
-    json others = json::object();
-    if (i < tokens.alternatives_size()) {
-      const proto::TokenAlternatives& row = tokens.alternatives(i);
-      for (int k = 0; k < std::min(row.ids_size(), row.log_probabilities_size()); ++k)
-        others[token_name(row.ids(k))] = row.log_probabilities(k);
-    }
-    best.push_back(std::move(others));
-  }
-  return {{"tokens", std::move(names)},
-          {"token_logprobs", std::move(values)},
-          {"top_logprobs", std::move(best)},
-          {"text_offset", json::array()}};
 }
 
 class openai_writer final : public answer_writer {
@@ -83,7 +37,7 @@ class openai_writer final : public answer_writer {
             {"role", "assistant"}, {"content", answers[i].text}, {"refusal", nullptr}};
       else
         choice["text"] = answers[i].text;
-      choice["logprobs"] = log_probabilities(answers[i].tokens);
+      choice["logprobs"] = log_probabilities(i, answers[i].tokens);
       choice["finish_reason"] = reason_name(answers[i].finished->reason());
       choices.push_back(std::move(choice));
     }
@@ -97,7 +51,7 @@ class openai_writer final : public answer_writer {
                     const proto::JobTokens& tokens) override {
     std::string out = opening(index, answer);
     if (tokens.text().empty() && !plan_.log_probabilities) return out;
-    return out + piece(index, answer, tokens.text(), log_probabilities(tokens), nullptr);
+    return out + piece(index, answer, tokens.text(), log_probabilities(index, tokens), nullptr);
   }
 
   std::string ending(std::size_t index, const answer_state& answer) override {
@@ -135,9 +89,11 @@ class openai_writer final : public answer_writer {
     return out;
   }
 
-  json log_probabilities(const proto::JobTokens& tokens) const {
+  json log_probabilities(std::size_t index, const proto::JobTokens& tokens) {
     if (!plan_.log_probabilities) return nullptr;
-    return chat_ ? chat_log_probabilities(tokens) : completion_log_probabilities(tokens);
+    if (chat_) return chat_log_probabilities(tokens);
+    if (offsets_.size() <= index) offsets_.resize(index + 1);
+    return completion_log_probabilities(tokens, offsets_[index]);
   }
 
   // A chat's answer opens with its role.
@@ -211,6 +167,7 @@ class openai_writer final : public answer_writer {
   reply_identity identity_;
   bool chat_;
   std::vector<bool> opened_;
+  std::vector<std::uint64_t> offsets_;  // of each answer: characters told with log-probabilities
 };
 
 }  // namespace

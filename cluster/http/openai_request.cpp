@@ -77,6 +77,7 @@ void read_generation(json_fields& from, const request_limits& limits, asked_work
   read_streaming(from, work.plan);
   shared.set_tokens_max(tokens);
   shared.set_alternatives(alternatives);
+  shared.set_token_bytes(work.plan.log_probabilities);
   work.user = from.text("user", user_bytes_max).value_or("");
   from.only("store", false);
   for (proto::JobSpecification& prompt : prompts) prompt.MergeFrom(shared);
@@ -84,87 +85,67 @@ void read_generation(json_fields& from, const request_limits& limits, asked_work
   from.refuse_unknown();
 }
 
-work_or_error outcome(const json_fields& fields, asked_work work) {
-  if (fields.fault()) return *fields.fault();
-  return work;
-}
-
 }  // namespace
 
 work_or_error read_completion(std::string_view body, const request_limits& limits) {
-  auto parsed = parse_object(body);
-  if (auto* fault = std::get_if<api_error>(&parsed)) return *fault;
-  json_fields from(std::get<json>(parsed));
-  asked_work work;
-  work.plan.kind = reply_kind::completion;
-  work.plan.model = read_model(from);
-  std::vector<proto::JobSpecification> prompts;
-  if (from.fine()) read_prompts(from, "prompt", limits, prompts);
-  const auto alternatives = from.integer("logprobs", 0, alternatives_max);
-  work.plan.log_probabilities = alternatives.has_value();
-  const auto tokens = from.integer("max_tokens", 1, limits.tokens_max);
-  from.only("echo", false);
-  from.only("best_of", 1);
-  from.only("suffix", "");
-  read_generation(from, limits, work, prompts,
-                  static_cast<std::uint32_t>(tokens.value_or(completion_tokens)),
-                  static_cast<std::uint32_t>(alternatives.value_or(0)));
-  return outcome(from, std::move(work));
+  return read_work(body, reply_kind::completion, [&](json_fields& from, asked_work& work) {
+    std::vector<proto::JobSpecification> prompts;
+    if (from.fine()) read_prompts(from, "prompt", limits, prompts);
+    const auto alternatives = from.integer("logprobs", 0, alternatives_max);
+    work.plan.log_probabilities = alternatives.has_value();
+    const auto tokens = from.integer("max_tokens", 1, limits.tokens_max);
+    from.only("echo", false);
+    from.only("best_of", 1);
+    from.only("suffix", "");
+    read_generation(from, limits, work, prompts,
+                    static_cast<std::uint32_t>(tokens.value_or(completion_tokens)),
+                    static_cast<std::uint32_t>(alternatives.value_or(0)));
+  });
 }
 
 work_or_error read_chat(std::string_view body, const request_limits& limits) {
-  auto parsed = parse_object(body);
-  if (auto* fault = std::get_if<api_error>(&parsed)) return *fault;
-  json_fields from(std::get<json>(parsed));
-  asked_work work;
-  work.plan.kind = reply_kind::chat;
-  work.plan.model = read_model(from);
-  std::vector<proto::JobSpecification> prompts(1);
-  if (from.fine()) read_messages(from, limits, *prompts[0].mutable_chat());
-  if (const json* variables = from.find("chat_template_kwargs")) {
-    if (!variables->is_object())
-      from.wrong("chat_template_kwargs", "is " + kind_of(*variables) + "; allowed: an object");
-    else
-      prompts[0].mutable_chat()->set_variables_json(variables->dump());
-  }
-  work.plan.log_probabilities = from.flag("logprobs", false);
-  const auto alternatives = from.integer("top_logprobs", 0, alternatives_max);
-  if (alternatives.value_or(0) > 0 && !work.plan.log_probabilities)
-    from.wrong("top_logprobs", "needs logprobs to be true");
-  const auto older = from.integer("max_tokens", 1, limits.tokens_max);
-  const auto newer = from.integer("max_completion_tokens", 1, limits.tokens_max);
-  if (older && newer && *older != *newer)
-    from.wrong("max_tokens", "and max_completion_tokens differ; give one of them");
-  const std::int64_t tokens = newer ? *newer : older.value_or(limits.tokens_max);
-  read_generation(from, limits, work, prompts, static_cast<std::uint32_t>(tokens),
-                  static_cast<std::uint32_t>(alternatives.value_or(0)));
-  return outcome(from, std::move(work));
+  return read_work(body, reply_kind::chat, [&](json_fields& from, asked_work& work) {
+    std::vector<proto::JobSpecification> prompts(1);
+    if (from.fine()) read_messages(from, limits, *prompts[0].mutable_chat());
+    if (const json* variables = from.find("chat_template_kwargs")) {
+      if (!variables->is_object())
+        from.wrong("chat_template_kwargs", "is " + kind_of(*variables) + "; allowed: an object");
+      else
+        prompts[0].mutable_chat()->set_variables_json(variables->dump());
+    }
+    work.plan.log_probabilities = from.flag("logprobs", false);
+    const auto alternatives = from.integer("top_logprobs", 0, alternatives_max);
+    if (alternatives.value_or(0) > 0 && !work.plan.log_probabilities)
+      from.wrong("top_logprobs", "needs logprobs to be true");
+    const auto older = from.integer("max_tokens", 1, limits.tokens_max);
+    const auto newer = from.integer("max_completion_tokens", 1, limits.tokens_max);
+    if (older && newer && *older != *newer)
+      from.wrong("max_tokens", "and max_completion_tokens differ; give one of them");
+    const std::int64_t tokens = newer ? *newer : older.value_or(limits.tokens_max);
+    read_generation(from, limits, work, prompts, static_cast<std::uint32_t>(tokens),
+                    static_cast<std::uint32_t>(alternatives.value_or(0)));
+  });
 }
 
 work_or_error read_embeddings(std::string_view body, const request_limits& limits) {
-  auto parsed = parse_object(body);
-  if (auto* fault = std::get_if<api_error>(&parsed)) return *fault;
-  json_fields from(std::get<json>(parsed));
-  asked_work work;
-  work.plan.kind = reply_kind::embedding;
-  work.plan.model = read_model(from);
-  std::vector<proto::JobSpecification> prompts;
-  if (from.fine()) read_prompts(from, "input", limits, prompts);
-  const std::string format = from.text("encoding_format", 16).value_or("float");
-  if (from.fine() && format != "float" && format != "base64")
-    from.wrong("encoding_format", "is \"" + format + "\"; allowed: float, base64");
-  work.plan.base64 = format == "base64";
-  work.user = from.text("user", user_bytes_max).value_or("");
-  from.refuse_unknown();
-  for (proto::JobSpecification& prompt : prompts) {
-    prompt.set_model(work.plan.model);
-    prompt.set_embed(true);
-    prompt.set_tokens_max(1);
-    prompt.mutable_sampling()->set_top_p(1);
-    prompt.mutable_sampling()->set_repetition_penalty(1);
-    *work.jobs.emplace_back().mutable_job() = std::move(prompt);
-  }
-  return outcome(from, std::move(work));
+  return read_work(body, reply_kind::embedding, [&](json_fields& from, asked_work& work) {
+    std::vector<proto::JobSpecification> prompts;
+    if (from.fine()) read_prompts(from, "input", limits, prompts);
+    const std::string format = from.text("encoding_format", 16).value_or("float");
+    if (from.fine() && format != "float" && format != "base64")
+      from.wrong("encoding_format", "is \"" + format + "\"; allowed: float, base64");
+    work.plan.base64 = format == "base64";
+    work.user = from.text("user", user_bytes_max).value_or("");
+    from.refuse_unknown();
+    for (proto::JobSpecification& prompt : prompts) {
+      prompt.set_model(work.plan.model);
+      prompt.set_embed(true);
+      prompt.set_tokens_max(1);
+      prompt.mutable_sampling()->set_top_p(1);
+      prompt.mutable_sampling()->set_repetition_penalty(1);
+      *work.jobs.emplace_back().mutable_job() = std::move(prompt);
+    }
+  });
 }
 
 }  // namespace troupe::http

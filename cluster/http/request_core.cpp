@@ -1,6 +1,7 @@
 #include "cluster/http/request_core.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "actors/running_hash.hpp"
 #include "cluster/client/uuid.hpp"
@@ -65,7 +66,6 @@ void request_core::take(const proto::Envelope& message) {
     case proto::Envelope::kJobAccepted:
       if (auto i = index_of(message.job_accepted().job_id())) {
         answers_[*i].accepted = message.job_accepted();
-        accepted_ = true;
       }
       return;
     case proto::Envelope::kJobTokens:
@@ -92,6 +92,8 @@ void request_core::take_tokens(std::size_t index, const proto::JobTokens& tokens
         broken("the running hash does not hold after token " + std::to_string(answer.token_count)));
   answer.token_count += static_cast<std::uint32_t>(tokens.ids_size());
   answer.attempt = tokens.attempt();
+  answer.worker_node = tokens.worker_node();
+  answer.queue_us = tokens.queue_us();
   if (work_.plan.streams) {
     output_ += writer_->frame(index, answer, tokens);
     unwritten_[index] += static_cast<std::uint32_t>(tokens.ids_size());
@@ -103,6 +105,7 @@ void request_core::take_tokens(std::size_t index, const proto::JobTokens& tokens
   answer.tokens.mutable_ids()->MergeFrom(tokens.ids());
   answer.tokens.mutable_log_probabilities()->MergeFrom(tokens.log_probabilities());
   answer.tokens.mutable_alternatives()->MergeFrom(tokens.alternatives());
+  answer.tokens.mutable_token_bytes()->MergeFrom(tokens.token_bytes());
 }
 
 void request_core::take_finished(std::size_t index, const proto::JobFinished& finished) {
@@ -115,6 +118,9 @@ void request_core::take_finished(std::size_t index, const proto::JobFinished& fi
     return fail(broken("the answer ended after " + std::to_string(finished.answer_tokens()) +
                        " tokens, " + std::to_string(answer.token_count) + " came"));
   answer.finished = finished;
+  answer.attempt = finished.provenance().attempts();
+  answer.worker_node = finished.provenance().worker_node();
+  answer.queue_us = finished.provenance().queue_us();
   ++ended_;
   begun_ = true;
   if (work_.plan.streams) {
@@ -158,21 +164,18 @@ std::vector<proto::Envelope> request_core::written() {
 std::vector<std::pair<std::string, std::string>> request_core::headers() const {
   std::vector<std::pair<std::string, std::string>> out = {{"troupe-gateway", origin_.node}};
   out.emplace_back("troupe-job", client::uuid_text(work_.jobs[0].job_id()));
-  std::string nodes;
+  std::set<std::string> nodes;
   std::uint32_t attempts = 0;
   std::uint64_t queue_us = 0;
   for (const answer_state& answer : answers_) {
+    if (answer.worker_node.empty()) continue;
+    nodes.insert(answer.worker_node);
     attempts = std::max(attempts, answer.attempt);
-    if (!answer.finished) continue;
-    const proto::Provenance& origin = answer.finished->provenance();
-    if (nodes.find(origin.worker_node()) == std::string::npos)
-      nodes += (nodes.empty() ? "" : ",") + origin.worker_node();
-    attempts = std::max(attempts, origin.attempts());
-    queue_us = std::max(queue_us, origin.queue_us());
+    queue_us = std::max(queue_us, answer.queue_us);
   }
+  if (nodes.empty()) return out;  // the head could not wait for it
+  out.emplace_back("troupe-node", joined(nodes));
   out.emplace_back("troupe-attempts", std::to_string(attempts));
-  if (ended_ < answers_.size()) return out;  // a stream tells the rest in its last comment
-  out.emplace_back("troupe-node", nodes);
   out.emplace_back("troupe-queue-ms", std::to_string(queue_us / 1000));
   return out;
 }

@@ -39,10 +39,11 @@ class request_core {
 
   // The reply's head may go out: the first tokens of a stream are here, or all of a document.
   bool begun() const;
+  // A stream's head has waited long enough: it goes out without naming who serves.
+  void begin() { begun_ = true; }
   bool done() const { return failure_ || ended_ == answers_.size(); }
   // Why there will be no answer. Before anything was written it is the reply.
   const std::optional<api_error>& failure() const { return failure_; }
-  bool accepted() const { return accepted_; }
 
   // What is to be written now; may be empty. Call written() once it has left.
   std::string take_output();
@@ -68,7 +69,6 @@ class request_core {
   std::vector<std::uint32_t> unwritten_;  // tokens of each answer whose text waits in output_
   std::vector<std::uint32_t> leaving_;    // ... that take_output() gave away
   std::size_t ended_ = 0;
-  bool accepted_ = false;
   bool begun_ = false;
   std::optional<api_error> failure_;
 };

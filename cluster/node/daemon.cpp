@@ -164,6 +164,20 @@ monitoring_sources node_daemon::sources() {
     status.set_address(endpoint->address());
     for (proto::LinkStatus& peer : endpoint->links()) *status.add_links() = std::move(peer);
   };
+  out.engines = [load = load_](proto::NodeMetrics& metrics) {
+    for (const auto& [digest, use] : load->engines()) {
+      proto::EngineMetrics& to = *metrics.add_engines();
+      to.set_model_digest(digest);
+      to.set_running(use.running);
+      to.set_waiting(use.waiting);
+      to.set_kv_blocks(use.kv_blocks);
+      to.set_kv_blocks_used(use.kv_blocks_used);
+      to.set_kv_blocks_reusable(use.kv_blocks_reusable);
+      to.set_prefix_tokens_asked(use.prefix_tokens_asked);
+      to.set_prefix_tokens_hit(use.prefix_tokens_hit);
+      to.set_preemptions(use.preemptions);
+    }
+  };
   return out;
 }
 

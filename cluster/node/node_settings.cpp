@@ -122,6 +122,7 @@ http::http_settings http_part(const settings& from) {
   out.request_wait = from.duration("http.request_wait");
   out.idle_wait = from.duration("http.idle_wait");
   out.write_wait = from.duration("http.write_wait");
+  out.head_wait = from.duration("http.head_wait");
   out.jobs_kept = bounded<std::uint32_t>(from.integer("http.jobs_kept"));
   out.jobs_running_max = bounded<std::uint32_t>(from.integer("http.jobs_running_max"));
   out.tokens_max = bounded<std::uint32_t>(from.integer("gateway.tokens_max"));

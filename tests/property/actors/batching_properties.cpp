@@ -193,9 +193,9 @@ TEST_CASE("property 12: memory stays within its limit; what was used last is sti
       b.say(start_message(job));
       b.run();
       RC_ASSERT(b.of(job).finished.has_value());
-      RC_ASSERT(b.core.kv().all == blocks);
-      RC_ASSERT(b.core.kv().used == 0u);
-      RC_ASSERT(b.core.kv().reusable <= blocks);
+      RC_ASSERT(b.core.engines().at("model").kv_blocks == blocks);
+      RC_ASSERT(b.core.engines().at("model").kv_blocks_used == 0u);
+      RC_ASSERT(b.core.engines().at("model").kv_blocks_reusable <= blocks);
       last = job;
     }
     last.id = "again";
@@ -219,8 +219,8 @@ TEST_CASE("property 14: tokens asked for and found are counted") {
       asked += job.prompt.size();
       found += b.of(job).finished->prefix_tokens();
     }
-    RC_ASSERT(b.core.count().prefix_tokens_asked == asked);
-    RC_ASSERT(b.core.count().prefix_tokens_hit == found);
+    RC_ASSERT(b.core.engines().at("model").prefix_tokens_asked == asked);
+    RC_ASSERT(b.core.engines().at("model").prefix_tokens_hit == found);
     RC_ASSERT(b.engines["model"]->tokens_seen == asked - found + 10 * 2);
   }));
 }

@@ -49,8 +49,8 @@ TEST_CASE("however sequences interleave, each answers as if it were alone, and m
       check_same(got, alone(job, 16, context));
     }
     RC_ASSERT(b.refusals.empty());
-    preempted += b.core.count().preemptions;
-    found += b.core.count().prefix_tokens_hit;
+    preempted += b.core.engines().at("model").preemptions;
+    found += b.core.engines().at("model").prefix_tokens_hit;
     RC_ASSERT(b.core.blocks_of("model") == std::make_pair(blocks, blocks));
     RC_ASSERT(b.core.count().running + b.core.count().waiting == 0u);
   }));
@@ -110,11 +110,11 @@ TEST_CASE("released conversations leave nothing behind, and no answer changes by
     const auto release = [&](const job_wish& job) {
       std::vector<kernels::token_id> ids = job.prompt;
       ids.insert(ids.end(), b.of(job).ids.begin(), b.of(job).ids.end());
-      const auto used = b.core.kv().used;
+      const auto used = b.core.engines().at("model").kv_blocks_used;
       b.others.clear();
       b.say(release_message(ids));
       RC_ASSERT(b.others.size() == 1u);
-      RC_ASSERT(b.core.kv().used == used);
+      RC_ASSERT(b.core.engines().at("model").kv_blocks_used == used);
       freed += b.others[0].blocks_released().blocks_freed();
     };
     for (int i = pick(1, 7); i > 0; --i) {
@@ -131,8 +131,8 @@ TEST_CASE("released conversations leave nothing behind, and no answer changes by
     // Beginnings that several share go with the last of them: twice over all is enough.
     for (int round = 0; round < 2; ++round)
       for (const job_wish& job : jobs) release(job);
-    RC_ASSERT(b.core.kv().reusable == 0u);
-    RC_ASSERT(b.core.kv().used == 0u);
+    RC_ASSERT(b.core.engines().at("model").kv_blocks_reusable == 0u);
+    RC_ASSERT(b.core.engines().at("model").kv_blocks_used == 0u);
     RC_ASSERT(b.core.prefixes(100).empty());
   }));
   CHECK(freed > 0);

@@ -44,6 +44,7 @@ inline job_wish random_job(int number) {
   const int reads = pick(0, 9);
   job.embed = reads == 0;
   job.score = reads == 1;
+  job.token_bytes = *rc::gen::arbitrary<bool>();
   if (*rc::gen::arbitrary<bool>()) job.bias = {{3, -50.0f}, {7, 4.5f}};
   if (*rc::gen::arbitrary<bool>())
     job.stop = *rc::gen::container<std::vector<std::string>>(
@@ -70,6 +71,7 @@ inline void check_same(const heard& got, const heard& expected) {
   RC_ASSERT(got.ids == expected.ids);
   RC_ASSERT(got.log_probabilities == expected.log_probabilities);
   RC_ASSERT(got.alternatives == expected.alternatives);
+  RC_ASSERT(got.token_bytes == expected.token_bytes);
   RC_ASSERT(got.whole_text() == expected.whole_text());
   RC_ASSERT(got.finished.has_value());
   RC_ASSERT(got.finished->reason() == expected.finished->reason());

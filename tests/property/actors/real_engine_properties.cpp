@@ -78,8 +78,8 @@ TEST_CASE(
     for (const job_wish& job : jobs) check_same(b.of(job), alone_for_real(job, settings.kv));
     const auto [available, all] = b.core.blocks_of("model");
     RC_ASSERT(available == all);
-    preempted += b.core.count().preemptions;
-    found += b.core.count().prefix_tokens_hit;
+    preempted += b.core.engines().at("model").preemptions;
+    found += b.core.engines().at("model").prefix_tokens_hit;
   }));
   CHECK(preempted > 0);
   CHECK(found > 0);

@@ -185,6 +185,7 @@ struct job_wish {
   std::string tenant{};
   proto::JobPriority priority = proto::PRIORITY_NORMAL;
   std::uint32_t alternatives = 0;
+  bool token_bytes = false;
   bool embed = false;
   bool score = false;
   std::vector<std::pair<kernels::token_id, float>> bias{};
@@ -213,6 +214,7 @@ inline envelope_ptr start_message(const job_wish& job) {
   start.set_tenant(job.tenant);
   start.set_priority(job.priority);
   start.set_alternatives(job.alternatives);
+  start.set_token_bytes(job.token_bytes);
   start.set_embed(job.embed);
   start.set_score(job.score);
   if (!job.schema.empty()) sampling.mutable_constraint()->set_json_schema(job.schema);
@@ -264,6 +266,7 @@ struct heard {
   std::vector<kernels::token_id> ids;
   std::vector<float> log_probabilities;
   std::vector<std::string> alternatives;  // as bytes, one for each token
+  std::vector<std::string> token_bytes;
   std::string text;
   std::uint64_t running_hash = 0;
   std::uint32_t first_index = 0;
@@ -345,6 +348,8 @@ class bench {
                                   tokens.log_probabilities().end());
       for (const auto& others : tokens.alternatives())
         to.alternatives.push_back(others.SerializeAsString());
+      to.token_bytes.insert(to.token_bytes.end(), tokens.token_bytes().begin(),
+                            tokens.token_bytes().end());
       to.text += tokens.text();
       to.running_hash = tokens.running_hash();
     } else if (envelope.has_sequence_finished()) {

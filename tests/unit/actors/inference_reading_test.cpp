@@ -154,18 +154,18 @@ TEST_CASE("a release frees what nobody uses, keeps what another text shares, and
   for (int i = 0; i < 20; ++i) other.prompt.push_back(9);
   b.say(start_message(other));
   b.run();
-  const auto held = b.core.kv().reusable;
+  const auto held = b.core.engines().at("model").kv_blocks_reusable;
   CHECK(held == 4 + 1);  // 69 tokens that were computed, and the other's second block
   const std::vector<kernels::token_id> ids = whole(b, talk);
   const proto::BlocksReleased first = release(b, ids);
   CHECK(first.blocks_freed() == 3);
   CHECK(first.blocks_kept() == 1);
-  CHECK(b.core.kv().reusable == 2);
+  CHECK(b.core.engines().at("model").kv_blocks_reusable == 2);
   const proto::BlocksReleased again = release(b, ids);
   CHECK(again.blocks_freed() == 0);
   CHECK(again.blocks_kept() == 1);
   CHECK(release(b, whole(b, other)).blocks_freed() == 2);
-  CHECK(b.core.kv().reusable == 0);
+  CHECK(b.core.engines().at("model").kv_blocks_reusable == 0);
   CHECK(release(b, ids).blocks_kept() == 0);
   CHECK(release(b, {}).blocks_freed() == 0);
 }

@@ -27,7 +27,7 @@ TEST_CASE("when memory runs out the last in standing gives way, and sends nothin
   b.say(start_message(first));
   b.say(start_message(second));
   b.run();
-  CHECK(b.core.count().preemptions > 0);
+  CHECK(b.core.engines().at("model").preemptions > 0);
   CHECK(b.refusals.empty());
   for (const auto& job : {first, second}) {
     CHECK(b.of(job).broken.empty());
@@ -46,7 +46,7 @@ TEST_CASE("who only waits for credit gives its memory to others after a while, a
   b.say(start_message(next));
   b.run();
   CHECK(b.of(next).ids.size() == 40);
-  CHECK(b.core.count().preemptions == 1);
+  CHECK(b.core.engines().at("model").preemptions == 1);
   b.say(grant_message(stalled, 100));
   b.run();
   CHECK(b.of(stalled).ids == alone(stalled, 64, 128).ids);
@@ -138,6 +138,23 @@ TEST_CASE("alternatives are the most probable tokens, best first, and bounded") 
     CHECK(others.log_probabilities(0) >= others.log_probabilities(1));
     CHECK(others.log_probabilities(1) >= others.log_probabilities(2));
   }
+  CHECK(h.token_bytes.empty());
+  job.id = "named";
+  job.token_bytes = true;
+  b.say(start_message(job));
+  b.run();
+  const heard& named = b.of(job);
+  REQUIRE(named.token_bytes.size() == 4);
+  std::string joined;
+  for (std::size_t i = 0; i < 4; ++i) {
+    proto::TokenAlternatives others;
+    REQUIRE(others.ParseFromString(named.alternatives[i]));
+    REQUIRE(others.token_bytes_size() == 3);
+    CHECK(others.token_bytes(0) == named.token_bytes[i]);
+    CHECK(others.token_bytes(1) == letters{}.piece(others.ids(1), true));
+    joined += named.token_bytes[i];
+  }
+  CHECK(joined == named.whole_text());
   job.id = "many";
   job.alternatives = 21;
   b.say(start_message(job));
@@ -184,7 +201,7 @@ TEST_CASE("who gave way while it waited for credit comes back with credit, not b
   }
   b.run();
   CHECK_FALSE(b.core.has_work());
-  CHECK(b.core.count().preemptions == 2);
+  CHECK(b.core.engines().at("model").preemptions == 2);
   for (const job_wish& job : jobs) b.say(grant_message(job, 10));
   b.run();
   for (const job_wish& job : jobs) CHECK(b.of(job).ids == alone(job, 64, 128).ids);

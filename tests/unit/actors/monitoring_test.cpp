@@ -76,15 +76,68 @@ TEST_CASE("jobs are counted by how they ended") {
   CHECK(jobs.inter_token_seconds().max() == doctest::Approx(0.001));
 }
 
+TEST_CASE("what jobs took is counted by model, in bounded memory") {
+  job_metrics metrics;
+  proto::JobFinished job = observed(proto::LENGTH, 30'000, 500'000, 5)->observe_job().finished();
+  job.mutable_provenance()->set_decode_us(400'000);
+  metrics.job_ended("m", job);
+  job.mutable_provenance()->set_source(proto::LOCAL_CACHE);
+  metrics.job_ended("m", job);
+  metrics.job_ended("m", observed(proto::FAILED)->observe_job().finished());
+  metrics.job_ended("m", observed(proto::CANCELLED_BY_CLIENT)->observe_job().finished());
+  for (int i = 0; i < 100; ++i) metrics.job_ended("more-" + std::to_string(i), job);
+  proto::NodeMetrics out;
+  metrics.write(out);
+  REQUIRE(out.models_size() == static_cast<int>(job_metrics::models_max) + 1);
+  const auto row_of = [&](const std::string& model) {
+    for (const proto::ModelMetrics& row : out.models())
+      if (row.model() == model) return row;
+    return proto::ModelMetrics();
+  };
+  CHECK(row_of("other").ended_length() == 37);
+  const proto::ModelMetrics m = row_of("m");
+  CHECK(m.ended_length() == 2);
+  CHECK(m.ended_error() == 1);
+  CHECK(m.ended_abort() == 1);
+  CHECK(m.prompt_tokens() == 12);
+  const auto kinds = job_histograms();
+  REQUIRE(m.histograms_size() == static_cast<int>(kinds.size()));
+  const auto histogram = [&](const std::string& name, std::uint64_t count, double sum) {
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      if (kinds[i].name != name) continue;
+      const proto::Histogram& held = m.histograms(static_cast<int>(i));
+      REQUIRE(held.counts_size() == static_cast<int>(kinds[i].edges.size()) + 1);
+      std::uint64_t all = 0;
+      for (const std::uint64_t some : held.counts()) all += some;
+      CHECK_MESSAGE(all == count, name);
+      CHECK(held.sum() == doctest::Approx(sum));
+      return held;
+    }
+    FAIL("no histogram " << name);
+    return proto::Histogram();
+  };
+  CHECK(histogram("time_to_first_token_seconds", 2, 0.06).counts(4) == 2);  // up to 40 ms
+  histogram("inter_token_latency_seconds", 4, 0.4);
+  histogram("request_time_per_output_token_seconds", 1, 0.1);
+  histogram("request_decode_time_seconds", 1, 0.4);
+  histogram("e2e_request_latency_seconds", 2, 1.0);
+  CHECK(histogram("request_generation_tokens", 2, 10).counts(2) == 2);  // 5 is not above its edge
+}
+
 TEST_CASE(
     "a status asks loader and cache once for all readers, and answers when both have spoken") {
   monitoring_settings settings;
   settings.node = "here";
   kept_posts office;
-  monitoring_role role{settings, office, {{}, [](proto::NodeStatus& s) { s.set_version("v"); }}};
+  monitoring_sources sources;
+  sources.node = [](proto::NodeStatus& s) { s.set_version("v"); };
+  sources.engines = [](proto::NodeMetrics& m) { m.add_engines()->set_running(2); };
+  monitoring_role role{settings, office, sources};
   const time_point_us now{1'000'000};
   role.receive(read_status(5), now);
-  role.receive(read_status(6), now);
+  auto metrics = letter("asker", "gateway", "monitoring", 6);
+  metrics->mutable_read_metrics();
+  role.receive(metrics, now);
   REQUIRE(office.posts.size() == 2);
   CHECK(office.posts[0]->target().actor() == "model_loader");
   CHECK(office.posts[1]->target().actor() == "cache_tier");
@@ -100,6 +153,8 @@ TEST_CASE(
   role.receive(cache, now);
   REQUIRE(office.posts.size() == 4);
   CHECK(office.posts[3]->correlation() == 6);
+  CHECK(office.posts[3]->node_metrics().engines(0).running() == 2);
+  CHECK(office.posts[3]->node_metrics().status().version() == "v");
   const auto& status = office.posts[2]->node_status();
   CHECK(status.models(0).name() == "m");
   CHECK(status.cache().tiers(0).name() == "local");

@@ -85,6 +85,7 @@ TEST_CASE("wishes outside their bounds are refused with what is allowed") {
   };
   embed_with("stop texts", [](J& job) { job.add_stop("x"); });
   embed_with("alternatives", [](J& job) { job.set_alternatives(1); });
+  embed_with("token_bytes", [](J& job) { job.set_token_bytes(true); });
   embed_with("logit_bias", [](J& job) { add_bias(job, 3, 1); });
   embed_with("a constraint",
              [](J& job) { job.mutable_sampling()->mutable_constraint()->set_json_object(true); });
@@ -185,6 +186,41 @@ TEST_CASE("alternatives are kept with their tokens, cut with them, and never cac
     stage.tokens("home", frame);
     CHECK(stage.core.counters().frames_contradicting == 1);
   }
+}
+
+TEST_CASE("tokens' bytes come with them, for every token or the worker cannot be trusted") {
+  gateway_stage stage;
+  proto::SubmitJob job = job_where([](J& j) { j.set_token_bytes(true); });
+  job.set_credit_tokens(2);
+  stage.submit(job);
+  stage.prompt_prepared();
+  CHECK(stage.count(E::kLookUpAnswer) == 0);
+  const auto asked = stage.next(E::kStartSequence);
+  REQUIRE(asked);
+  CHECK(asked->start_sequence().token_bytes());
+  proto::SequenceTokens frame = frame_of(asked->start_sequence(), 0, 3);
+  SUBCASE("cut by credit") {
+    for (const char* text : {"a", "", "\xff"}) frame.add_token_bytes(text);
+    frame.set_queue_us(1234);
+    stage.tokens("home", frame);
+    const auto first = stage.next(E::kJobTokens);
+    REQUIRE(first);
+    REQUIRE(first->job_tokens().token_bytes_size() == 2);
+    CHECK(first->job_tokens().worker_node() == "home");
+    CHECK(first->job_tokens().queue_us() == 1234);
+    stage.credit(std::string(16, 'j'), 10);
+    const auto rest = stage.next(E::kJobTokens);
+    REQUIRE(rest);
+    CHECK(rest->job_tokens().token_bytes(0) == "\xff");
+  }
+  SUBCASE("left out") {
+    stage.tokens("home", frame);
+  }
+  SUBCASE("of the alternatives alone") {
+    frame.add_token_bytes("a");
+    stage.tokens("home", frame);
+  }
+  CHECK(stage.core.counters().frames_contradicting == (frame.token_bytes_size() == 3 ? 0 : 1));
 }
 
 TEST_CASE("an embedding comes with the end; a lost worker means a fresh start") {

@@ -1,10 +1,11 @@
 // Requests out of bytes, routes, response heads, readiness, metrics.
 #include <doctest/doctest.h>
 
+#include "actors/monitoring/job_metrics.hpp"
 #include "cluster/http/cluster_documents.hpp"
 #include "cluster/http/http_reply.hpp"
-#include "cluster/http/routes.hpp"
 #include "cluster/http/metrics_text.hpp"
+#include "cluster/http/routes.hpp"
 
 using namespace troupe;
 using namespace troupe::http;
@@ -147,22 +148,40 @@ TEST_CASE("readiness names its reasons") {
   CHECK_FALSE(openai_model(status, "none", 5).has_value());
 }
 
-TEST_CASE("metrics count what ended, under a bounded number of models") {
-  serving_metrics metrics;
-  proto::JobFinished finished;
-  finished.set_reason(proto::LENGTH);
-  finished.set_prompt_tokens(10);
-  finished.set_answer_tokens(5);
-  finished.mutable_provenance()->set_source(proto::COMPUTED);
-  finished.mutable_provenance()->set_first_token_us(30'000);
-  for (int i = 0; i < 100; ++i) metrics.job_ended("m" + std::to_string(i), finished);
-  metrics.request_failed("m0");
-  const std::string text = metrics.text({}, "n", {});
-  CHECK(text.find("troupe_prompt_tokens_total{model_name=\"m0\"} 10\n") != std::string::npos);
-  CHECK(text.find("{model_name=\"m0\",finished_reason=\"error\"} 1\n") != std::string::npos);
-  CHECK(text.find("{model_name=\"other\",finished_reason=\"length\"} 36\n") != std::string::npos);
-  CHECK(text.find("troupe_time_to_first_token_seconds_bucket{model_name=\"m0\",le=\"0.02\"} 0\n") !=
-        std::string::npos);
-  CHECK(text.find("troupe_time_to_first_token_seconds_bucket{model_name=\"m0\",le=\"0.04\"} 1\n") !=
-        std::string::npos);
+TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break out") {
+  proto::NodeMetrics node;
+  proto::ModelMetrics& model = *node.add_models();
+  model.set_model("a\"b\\c\nd");
+  model.set_prompt_tokens(10);
+  model.set_ended_abort(2);
+  for (const histogram_kind& kind : job_histograms())
+    model.add_histograms()->mutable_counts()->Resize(static_cast<int>(kind.edges.size()) + 1, 1);
+  model.mutable_histograms(0)->set_sum(3.5);
+  proto::EngineMetrics& engine = *node.add_engines();
+  engine.set_model_digest("d");
+  engine.set_running(3);
+  engine.set_kv_blocks(8);
+  engine.set_kv_blocks_used(2);
+  node.add_engines()->set_model_digest("unnamed");
+  proto::ModelDescription& known = *node.mutable_status()->add_models();
+  known.set_digest("d");
+  known.set_name("tiny");
+  node.mutable_status()->mutable_jobs()->set_refused(4);
+  const std::string text = metrics_text(node, {.refused = 5});
+  const auto told = [&](const std::string& line) {
+    CHECK_MESSAGE(text.find("\n" + line + "\n") != std::string::npos, line);
+  };
+  const std::string name = R"({model_name="a\"b\\c\nd")";
+  told("troupe_prompt_tokens_total" + name + "} 10");
+  told("troupe_request_success_total" + name + ",finished_reason=\"abort\"} 2");
+  told("troupe_time_to_first_token_seconds_bucket" + name + ",le=\"0.001\"} 1");
+  told("troupe_time_to_first_token_seconds_bucket" + name + ",le=\"0.005\"} 2");
+  told("troupe_time_to_first_token_seconds_bucket" + name + ",le=\"+Inf\"} 22");
+  told("troupe_time_to_first_token_seconds_count" + name + "} 22");
+  told("troupe_time_to_first_token_seconds_sum" + name + "} 3.5");
+  told("troupe_num_requests_running{model_name=\"tiny\"} 3");
+  told("troupe_num_requests_running{model_name=\"unnamed\"} 0");
+  told("troupe_kv_cache_usage_perc{model_name=\"tiny\"} 0.25");
+  told("troupe_jobs_refused_total 4");
+  told("troupe_http_requests_refused_total 5");
 }

@@ -47,6 +47,8 @@ struct stage {
     t.set_first_index(first);
     t.set_attempt(1);
     t.set_text(text);
+    t.set_worker_node("w");
+    t.set_queue_us(7'000);
     std::uint64_t hash = running_hash_start;
     for (std::uint32_t i = 0; i < first + count; ++i) {
       const auto id = static_cast<std::int32_t>(10 * job + i);
@@ -56,9 +58,15 @@ struct stage {
       t.add_log_probabilities(-0.5F);
       t.add_alternatives()->add_ids(id);
       t.mutable_alternatives(t.alternatives_size() - 1)->add_log_probabilities(-0.5F);
+      t.mutable_alternatives(t.alternatives_size() - 1)->add_token_bytes(bytes_of(id));
+      t.add_token_bytes(bytes_of(id));
     }
     t.set_running_hash(hash);
     core.take(e);
+  }
+  // 0 and 1 share the two bytes of an e with an accent, others are a letter.
+  static std::string bytes_of(std::int32_t id) {
+    return id == 0 ? "\xc3" : id == 1 ? "\xa9" : std::string(1, static_cast<char>('a' + id % 26));
   }
   void finish(std::size_t job, std::uint32_t count, proto::FinishReason why = proto::LENGTH,
               const std::string& tail = {}) {
@@ -173,12 +181,83 @@ TEST_CASE("a chat opens with its role, tells text in deltas and ends with a reas
   CHECK(events[0]["choices"][0]["delta"]["role"] == "assistant");
   CHECK(events[1]["choices"][0]["delta"]["content"] == "a");
   const json& scored = events[1]["choices"][0]["logprobs"]["content"][0];
-  CHECK(scored["token"] == "token_id:0");
+  CHECK(scored["token"] == R"(\xc3)");
+  CHECK(scored["bytes"] == json::array({0xc3}));
   CHECK(scored["logprob"] == -0.5);
-  CHECK(scored["top_logprobs"].size() == 1);
+  CHECK(scored["top_logprobs"] ==
+        json::parse(R"([{"token": "\\xc3", "logprob": -0.5, "bytes": [195]}])"));
   CHECK(events[2]["choices"][0]["delta"]["content"] == "b");
   CHECK(events[3]["choices"][0]["delta"].empty());
   CHECK(events[3]["choices"][0]["finish_reason"] == "stop");
+}
+
+TEST_CASE("a completion's log-probabilities tell tokens, scores and places in the text") {
+  const json whole = json::parse(R"({"tokens": ["bytes:\\xc3", "bytes:\\xa9", "c", "d"],
+    "token_logprobs": [-0.5, -0.5, -0.5, -0.5],
+    "top_logprobs": [{"bytes:\\xc3": -0.5}, {"bytes:\\xa9": -0.5}, {"c": -0.5}, {"d": -0.5}],
+    "text_offset": [0, 1, 1, 2]})");
+  SUBCASE("as one document") {
+    stage s(completion(R"(,"logprobs":1)"));
+    CHECK(s.core.submissions()[0].submit_job().job().token_bytes());
+    s.accept(0);
+    s.tokens(0, 0, 3,
+             "\xc3\xa9"
+             "c");
+    s.tokens(0, 3, 1, "d");
+    s.finish(0, 4);
+    CHECK(json::parse(s.core.take_output())["choices"][0]["logprobs"] == whole);
+  }
+  SUBCASE("in a stream, each choice with places of its own") {
+    stage s(completion(R"(,"logprobs":1,"stream":true,"n":2)"));
+    s.accept(0);
+    s.accept(1);
+    json joined;
+    const auto read = [&](std::size_t index) {
+      for (const json& event : s.events())
+        if (event["choices"][0]["index"] == index)
+          for (const auto& [name, values] : event["choices"][0]["logprobs"].items())
+            for (const json& value : values) joined[name].push_back(value);
+    };
+    s.tokens(0, 0, 1, "");
+    read(0);
+    s.tokens(1, 0, 2, "kl");
+    read(0);
+    s.tokens(0, 1, 3,
+             "\xc3\xa9"
+             "cd");
+    read(0);
+    CHECK(joined == whole);
+  }
+  SUBCASE("a job that did not ask does not carry bytes") {
+    CHECK_FALSE(stage(completion("")).core.submissions()[0].submit_job().job().token_bytes());
+  }
+}
+
+TEST_CASE("a stream's head names who serves, or leaves without when it has waited too long") {
+  const auto named = [](const stage& s) {
+    std::string out;
+    for (const auto& [name, value] : s.core.headers()) out += name + "=" + value + " ";
+    return out.substr(out.find("troupe-job") + 48);  // past the id
+  };
+  stage s(completion(R"(,"stream":true)"));
+  s.accept(0);
+  CHECK_FALSE(s.core.begun());
+  SUBCASE("with the first tokens") {
+    s.tokens(0, 0, 1, "x");
+    CHECK(s.core.begun());
+    CHECK(named(s) == "troupe-node=w troupe-attempts=1 troupe-queue-ms=7 ");
+  }
+  SUBCASE("with the end, where there are no tokens") {
+    s.finish(0, 0);
+    CHECK(named(s) == "troupe-node=w troupe-attempts=1 troupe-queue-ms=0 ");
+  }
+  SUBCASE("without") {
+    s.core.begin();
+    REQUIRE(s.core.begun());
+    CHECK(named(s).empty());
+    s.core.fail(api_error_of(error_code::unavailable, "away"));
+    REQUIRE(s.events().size() == 1);  // what comes now is told in the stream
+  }
 }
 
 TEST_CASE("bytes that are no UTF-8 are told, not passed on and not lost") {
