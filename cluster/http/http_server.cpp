@@ -1,6 +1,7 @@
 #include "cluster/http/http_server.hpp"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -27,6 +28,28 @@ constexpr milliseconds refusal_wait{1'000};
 constexpr int send_buffer_bytes = 256 << 10;  // what a reader who stopped holds beside its credit
 constexpr milliseconds accept_pause{50};      // after a failure such as too many open files
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// Connections that the files which this process may open leave room for, once it may open as many
+// as it is allowed to; others are the node's own.
+std::uint32_t fitting_connections(std::uint32_t wished) {
+  constexpr rlim_t others = 128;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return wished;
+  const rlim_t most = std::min<rlim_t>(files.rlim_max, rlim_t{wished} + others);
+  if (most > files.rlim_cur) {
+    files.rlim_cur = most;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    ::getrlimit(RLIMIT_NOFILE, &files);
+  }
+  if (files.rlim_cur >= rlim_t{wished} + others) return wished;
+  const rlim_t fit =
+      std::max(files.rlim_cur - std::min(others, files.rlim_cur), files.rlim_cur / 2);
+  spdlog::warn(
+      "http_connections_bounded connections={} wished={} files_max={} mend=\"raise the limit of "
+      "open files (ulimit -n)\"",
+      fit, wished, files.rlim_cur);
+  return static_cast<std::uint32_t>(fit);
+}
 
 class server_of_node final : public server {
  public:
@@ -161,6 +184,7 @@ result<std::unique_ptr<server>> server::start(http_settings settings, http_outsi
   }
   if (!loopback && !tls)
     spdlog::warn("http_in_the_clear address={} mend=\"set http.tls_certificate\"", at);
+  settings.connections_max = fitting_connections(settings.connections_max);
   if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
   auto made = std::make_unique<server_of_node>(std::move(settings), std::move(outside),
                                                std::move(keys), std::move(tls));

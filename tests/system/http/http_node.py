@@ -31,9 +31,10 @@ def alone(model, prompt, seed, tokens, temperature=1.0):
 
 
 class Node:
-    """One daemon; `settings` are further sections of its YAML, `http` further lines of that section."""
+    """One daemon; `settings` are further sections of its YAML, `http` and `inference` further lines of those sections; `files`
+    bounds how many it may open."""
 
-    def __init__(self, model, settings="", http="", listen="tcp://127.0.0.1:0"):
+    def __init__(self, model, settings="", http="", inference="", listen="tcp://127.0.0.1:0", files=None):
         self.folder = tempfile.TemporaryDirectory()
         root = pathlib.Path(self.folder.name)
         (root / "models").mkdir()
@@ -41,9 +42,10 @@ class Node:
         (root / "node.yaml").write_text(
             "node:\n  name: door\n  state_dir: state\n  stop_wait: 2s\nlink:\n  listen: tcp://127.0.0.1:0\n"
             "models:\n  directories: [models]\n  preload: [tiny]\ninference:\n  threads: 1\n  kv_bytes: 64MiB\n"
-            f"http:\n  listen: {listen}\n{http}{settings}")
+            f"{inference}http:\n  listen: {listen}\n{http}{settings}")
         self.errors = open(root / "errors", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([Programs.trouped, "--config", str(root / "node.yaml")], stdout=subprocess.PIPE,
+        bounded = [] if files is None else ["/bin/sh", "-c", f"ulimit -n {files}; exec \"$@\"", "sh"]
+        self.process = subprocess.Popen([*bounded, Programs.trouped, "--config", str(root / "node.yaml")], stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True)
         line = self.process.stdout.readline()
         fields = dict(part.split("=", 1) for part in line.split() if "=" in part)

@@ -1,5 +1,7 @@
 """The HTTP door of a real daemon, asked by plain sockets: http_test.py TROUPED TROUPE [unittest's arguments]."""
 
+import concurrent.futures
+import contextlib
 import json
 import pathlib
 import shutil
@@ -73,6 +75,11 @@ class Answers(unittest.TestCase):
         self.assertEqual(headers["troupe-node"], "door")
         self.assertEqual(headers["troupe-attempts"], "1")
         self.assertIn("troupe-queue-ms", headers)
+        with Client(self.node.at) as client:
+            told = client.ask("POST", "/v1/completions", completion(stream=True, seed=70))
+            self.assertEqual([told.headers[f"troupe-{name}"] for name in ("gateway", "node", "attempts")], ["door", "door", "1"])
+            self.assertGreaterEqual(int(told.headers["troupe-queue-ms"]), 0)
+            told.text()
         events = self.stream("/v1/completions", completion(stream=True, stream_options={"include_usage": True}))
         self.assertEqual("".join(e["choices"][0]["text"] for e in events if e["choices"]), expected)
         self.assertEqual(events[-1]["usage"]["total_tokens"], out["usage"]["total_tokens"])
@@ -93,6 +100,64 @@ class Answers(unittest.TestCase):
         status, _, text = ask(self.node, "POST", "/v1/chat/completions", body)
         self.assertEqual(status, 400)
         self.assertIn("frog", json.loads(text)["error"]["message"])
+
+    def test_log_probabilities_name_tokens_by_their_bytes(self):
+        messages = [{"role": "user", "content": "Well?"}]
+        for seed in range(3):
+            body = {"model": "tiny", "messages": messages, "max_tokens": 40, "seed": seed, "logprobs": True, "top_logprobs": 2}
+            choice = self.post("/v1/chat/completions", body)[1]["choices"][0]
+            tokens = choice["logprobs"]["content"]
+            said = bytes(byte for token in tokens for byte in token["bytes"])
+            self.assertEqual(said.decode(errors="replace"), choice["message"]["content"])
+            for token in tokens:
+                for one in [token, *token["top_logprobs"]]:
+                    self.assertLessEqual(one["logprob"], 0)
+                    with contextlib.suppress(UnicodeDecodeError):
+                        self.assertEqual(bytes(one["bytes"]).decode(), one["token"])
+                self.assertEqual(len(token["top_logprobs"]), 2)
+            streamed = [e["choices"][0]["logprobs"] for e in self.stream("/v1/chat/completions", {**body, "stream": True})]
+            self.assertEqual([token for part in streamed if part for token in part["content"]], tokens)
+        for wish in (0, 3):
+            out = self.post("/v1/completions", completion(tokens=40, logprobs=wish))[1]["choices"][0]
+            lists = out["logprobs"]
+            self.assertEqual({len(values) for values in lists.values()}, {40})
+            self.assertEqual(lists["text_offset"], sorted(lists["text_offset"]))
+            for name, best in zip(lists["tokens"], lists["top_logprobs"]):
+                self.assertIn(name, best)
+                self.assertLessEqual(len(best), wish + 1)
+            events = self.stream("/v1/completions", completion(tokens=40, logprobs=wish, stream=True))
+            for key, values in lists.items():
+                self.assertEqual([v for e in events for v in (e["choices"][0]["logprobs"] or {}).get(key, [])], values)
+
+    def test_metrics_count_every_door_under_vllms_names(self):
+        before = {name: metric(self.node, name) for name in ("troupe_request_success_total", "troupe_generation_tokens_total")}
+        self.post("/v1/completions", completion(tokens=5, seed=801))
+        subprocess.run([Programs.troupe, "submit", "--at", self.node.link, "--model", "tiny", "--prompt", "Once upon", "--max-tokens",
+                        "6", "--seed", "802", "--ignore-end"], check=True, capture_output=True)
+        self.assertTrue(eventually(lambda: metric(self.node, "troupe_request_success_total") ==
+                                   before["troupe_request_success_total"] + 2))
+        self.assertEqual(metric(self.node, "troupe_generation_tokens_total"), before["troupe_generation_tokens_total"] + 11)
+        text = ask(self.node, "GET", "/metrics")[2]
+        told = {line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE ")}
+        for kind, names in {
+                "gauge": "num_requests_running num_requests_waiting kv_cache_usage_perc",
+                "counter": "prefix_cache_queries_total prefix_cache_hits_total prompt_tokens_total generation_tokens_total "
+                           "request_success_total num_preemptions_total",
+                "histogram": "time_to_first_token_seconds inter_token_latency_seconds request_time_per_output_token_seconds "
+                             "e2e_request_latency_seconds request_queue_time_seconds request_prefill_time_seconds "
+                             "request_decode_time_seconds request_inference_time_seconds request_prompt_tokens "
+                             "request_generation_tokens"}.items():
+            for name in names.split():
+                self.assertEqual(told.get("troupe_" + name), kind, name)
+                self.assertIn(f'troupe_{name}{"_count" if kind == "histogram" else ""}{{model_name="tiny"', text)
+        self.assertGreater(metric(self.node, "troupe_prefix_cache_queries_total"), 0)
+
+    @unittest.skipUnless(shutil.which("promtool"), "promtool (Debian's package prometheus) is not here")
+    def test_prometheus_has_nothing_to_say_about_the_metrics(self):
+        self.post("/v1/completions", completion(tokens=5))
+        text = ask(self.node, "GET", "/metrics")[2]
+        checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+        self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, ""))
 
     def test_choices_have_seeds_of_their_own_and_a_known_rule(self):
         _, out = self.post("/v1/completions", completion(n=3))
@@ -136,6 +201,36 @@ class Answers(unittest.TestCase):
         self.assertTrue(lines[-1]["done"])
         _, whole = self.post("/api/generate", {**body, "stream": False})
         self.assertEqual("".join(line["response"] for line in lines), whole["response"])
+
+    def test_ollamas_chat_and_its_prompts_that_become_one(self):
+        options = {"num_predict": 20, "seed": 7, "temperature": 0.7}
+        said = {"model": "tiny:latest", "options": options}
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Well?"}]
+        chat = self.post("/api/chat", {**said, "messages": messages, "stream": False})[1]
+        self.assertEqual((chat["message"]["role"], chat["done"]), ("assistant", True))
+        # The same conversation through each door is the same job.
+        prompt = self.post("/api/generate", {**said, "system": "Be brief.", "prompt": "Well?", "stream": False})[1]
+        self.assertEqual(prompt["response"], chat["message"]["content"])
+        self.assertEqual(prompt["prompt_eval_count"], chat["prompt_eval_count"])
+        openais = {"model": "tiny", "messages": messages, "max_tokens": 20, "seed": 7, "temperature": 0.7, "top_k": 40, "top_p": 0.9}
+        choice = self.post("/v1/chat/completions", openais)[1]["choices"][0]
+        self.assertEqual(choice["message"]["content"], chat["message"]["content"])
+        raw = self.post("/api/generate", {**said, "prompt": "Well?", "raw": True, "stream": False})[1]
+        self.assertLess(raw["prompt_eval_count"], prompt["prompt_eval_count"])
+        with Client(self.node.at) as client:
+            reply = client.ask("POST", "/api/chat", {**said, "messages": messages})
+            self.assertEqual(reply.headers["troupe-node"], "door")
+            lines = [json.loads(line) for line in reply.text().splitlines()]
+        self.assertEqual("".join(line["message"]["content"] for line in lines), chat["message"]["content"])
+        self.assertEqual([line["done"] for line in lines], [False] * (len(lines) - 1) + [True])
+        self.assertEqual(lines[-1]["eval_count"], chat["eval_count"])
+        shaped = self.post("/api/chat", {**said, "options": {**options, "num_predict": 100}, "messages": messages, "stream": False,
+                                         "format": {"type": "object", "properties": {"ok": {"type": "boolean"}},
+                                                    "required": ["ok"], "additionalProperties": False}})[1]
+        self.assertIsInstance(json.loads(shaped["message"]["content"])["ok"], bool)
+        status, _, text = ask(self.node, "POST", "/api/chat", {**said, "messages": messages, "tools": [{"type": "function"}]})
+        self.assertEqual(status, 400)
+        self.assertIn("tools", json.loads(text)["error"])
 
     def test_what_is_wrong_is_refused_by_name(self):
         cases = [("/v1/completions", completion(temperature="hot"), 400, "temperature"),
@@ -185,19 +280,42 @@ class Answers(unittest.TestCase):
 
 
 class Crowds(unittest.TestCase):
-    def test_two_hundred_streams_none_lost_none_mixed(self):
-        with Node(MODELS.model, "gateway:\n  jobs_max: 1000\n") as node:
+    def test_five_hundred_streams_none_lost_none_mixed(self):
+        count, tokens = 500, 16
+        with Node(MODELS.model) as node:  # every bound as it comes
             def one(i):
-                with Client(node.at, wait=300) as client:
-                    reply = client.ask("POST", "/v1/completions", completion(f"story {i}", 16, i, stream=True))
+                with Client(node.at, wait=280) as client:
+                    reply = client.ask("POST", "/v1/completions", completion(f"story {i}", tokens, i, stream=True))
+                    if reply.status != 200:
+                        return reply.status, reply.text(), ""
                     events = list(reply.events())
                     return reply.status, events[-1], "".join(json.loads(e)["choices"][0]["text"] for e in events[:-1])
-            told = together(220, one)
-        for i, (status, last, text) in enumerate(told):
-            self.assertEqual((status, last), (200, "[DONE]"))
-            if i % 11 == 0:
-                self.assertEqual(text, alone(MODELS.model, f"story {i}", i, 16))
-        self.assertEqual(len({text for _, _, text in told}), 220)
+            told = together(count, one)
+            self.assertEqual(metric(node, "troupe_http_requests_refused_total"), 0)
+            self.assertEqual(metric(node, "troupe_num_requests_waiting"), 0)
+        self.assertEqual([(status, last) for status, last, _ in told if (status, last) != (200, "[DONE]")], [])
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            expected = list(pool.map(lambda i: alone(MODELS.model, f"story {i}", i, tokens), range(count)))
+        self.assertEqual([i for i in range(count) if told[i][2] != expected[i]], [])
+
+    def test_few_files_mean_few_connections_not_a_deaf_node(self):
+        with Node(MODELS.model, files=150) as node:
+            held = []
+            for _ in range(149):
+                client = Client(node.at)
+                held.append(client)
+                client.send(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                status = client.read().status
+                if status != 200:
+                    break
+            self.assertEqual(status, 503)
+            self.assertGreater(len(held), 50)
+            self.assertIn("http_connections_bounded", node.log())
+            for client in held[:2]:
+                client.close()
+            self.assertTrue(eventually(lambda: ask(node, "POST", "/v1/completions", completion())[0] == 200))
+            for client in held:
+                client.close()
 
     def test_a_client_that_goes_takes_its_sequence_along(self):
         with Node(MODELS.model) as node:
@@ -224,16 +342,29 @@ class Crowds(unittest.TestCase):
             self.assertEqual(metric(node, "troupe_http_requests_active"), 1)
 
     def test_a_full_queue_says_so_at_once(self):
-        with Node(MODELS.model, http="  requests_max: 2\n") as node:
-            held = [Client(node.at) for _ in range(2)]
-            for client in held:
-                self.assertEqual(client.ask("POST", "/v1/completions", completion(tokens=2000, stream=True)).status, 200)
-            status, headers, text = ask(node, "POST", "/v1/completions", completion())
-            self.assertEqual((status, headers["retry-after"]), (429, "1"))
-            self.assertEqual(json.loads(text)["error"]["type"], "rate_limit_error")
-            for client in held:
-                client.close()
-            self.assertTrue(eventually(lambda: ask(node, "POST", "/v1/completions", completion())[0] == 200))
+        for bounds in ({"http": "  requests_max: 2\n"}, {"settings": "gateway:\n  jobs_max: 2\n"},
+                       {"inference": "  sequences_max: 1\n  queue_max: 1\n"}):
+            with self.subTest(**bounds), Node(MODELS.model, **bounds) as node:
+                held = [Client(node.at, receive_bytes=2048) for _ in range(2)]
+                for client in held:  # more than fits between a server and a client that does not read
+                    long = completion(tokens=1900, stream=True, logprobs=5)
+                    self.assertEqual(client.ask("POST", "/v1/completions", long).status, 200)
+                for streams in (False, True):
+                    status, headers, text = ask(node, "POST", "/v1/completions", completion(stream=streams))
+                    self.assertEqual((status, headers["retry-after"]), (429, "1"))
+                    self.assertEqual(json.loads(text)["error"]["type"], "rate_limit_error")
+                for client in held:
+                    client.close()
+                self.assertTrue(eventually(lambda: ask(node, "POST", "/v1/completions", completion())[0] == 200))
+
+    def test_a_streams_head_does_not_wait_for_ever_for_its_first_token(self):
+        for wait, status in (("100ms", 200), ("30s", 503)):
+            with Node(MODELS.model, http=f"  head_wait: {wait}\n", inference="  enabled: false\n") as node, Client(node.at) as client:
+                reply = client.ask("POST", "/v1/completions", completion(stream=True))
+                self.assertEqual(reply.status, status)
+                self.assertNotIn("troupe-node", reply.headers)
+                if status == 200:
+                    self.assertEqual([json.loads(event)["error"]["code"] for event in reply.events()], ["unavailable"])
 
 
 class Strangers(unittest.TestCase):

@@ -45,7 +45,9 @@ async function served(name, make, check) {
 const messages = [{ role: "user", content: "Say something." }];
 await served("chat", () => openai.chat.completions.create({ model: "tiny", messages, max_tokens: 8, seed: 7, logprobs: true }), (c) => {
   assert.equal(c.choices[0].message.role, "assistant");
-  assert.equal(c.choices[0].logprobs.content.length, c.usage.completion_tokens);
+  const tokens = c.choices[0].logprobs.content;
+  assert.equal(tokens.length, c.usage.completion_tokens);
+  assert.equal(Buffer.from(tokens.flatMap((token) => token.bytes)).toString(), c.choices[0].message.content);
 });
 await served("chat stream", async () => {
   let text = "", roles = 0;
@@ -76,6 +78,15 @@ let pieces = "";
 for await (const part of await ollama.generate({ model: "tiny", prompt: "Once upon", raw: true, options, stream: true }))
   pieces += part.response;
 assert.equal(pieces, said.response);
+const chat = { model: "tiny", messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "Well?" }], options };
+const answered = await ollama.chat(chat);
+assert.equal(answered.message.role, "assistant");
+assert.ok(answered.done && answered.eval_count > 0 && answered.prompt_eval_count > 0);
+let chatted = "";
+for await (const part of await ollama.chat({ ...chat, stream: true })) chatted += part.message.content;
+assert.equal(chatted, answered.message.content);
+const templated = await ollama.generate({ model: "tiny", system: "Be brief.", prompt: "Well?", options });
+assert.equal(templated.response, answered.message.content);
 await assert.rejects(ollama.generate({ model: "none", prompt: "x", raw: true, options }), /none/);
 console.log("all hold");
 process.exit(0);
