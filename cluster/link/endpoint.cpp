@@ -2,6 +2,7 @@
 // them free.
 #include <atomic>
 #include <mutex>
+#include <random>
 #include <thread>
 
 #include "cluster/link/link_loop.hpp"
@@ -15,6 +16,13 @@ time_us steady_now() {
   return static_cast<time_us>(std::chrono::duration_cast<std::chrono::microseconds>(
                                   std::chrono::steady_clock::now().time_since_epoch())
                                   .count());
+}
+
+std::function<std::uint64_t()> random_number() {
+  return [source = std::make_shared<std::random_device>()] {
+    std::random_device& draw = *source;
+    return (std::uint64_t{draw()} << 32) | draw();
+  };
 }
 
 status check(const identity& self, const link_settings& settings) {
@@ -45,7 +53,7 @@ class zmq_endpoint final : public endpoint {
         events_(events),
         waits_(std::move(waits)),
         submitted_(settings.queued_bytes_max, settings.chunk_bytes),
-        loop_(std::move(self), settings, std::move(sockets), submitted_),
+        loop_(std::move(self), settings, std::move(sockets), submitted_, random_number()),
         address_(loop_.address()) {}
 
   ~zmq_endpoint() override {
@@ -201,7 +209,7 @@ result<std::unique_ptr<endpoint>> endpoint::open(identity self, link_settings se
   if (const status holds = check(self, settings); !holds.ok()) return holds.failure();
   auto waits = waiting::open();
   if (!waits.ok()) return waits.failure();
-  auto sockets = socket_set::open(settings.listen, settings.silence_max, **waits);
+  auto sockets = open_sockets(settings.listen, settings.silence_max, **waits);
   if (!sockets.ok()) return sockets.failure();
   auto opened = std::make_unique<zmq_endpoint>(
       std::move(self), settings, std::move(sockets).value(), events, std::move(waits).value());

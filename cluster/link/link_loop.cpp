@@ -25,14 +25,15 @@ peering_settings peering_from(const link_settings& settings) {
 }  // namespace
 
 link_loop::link_loop(identity self, const link_settings& settings,
-                     std::unique_ptr<socket_set> sockets, outbox& submitted)
+                     std::unique_ptr<socket_set> sockets, outbox& submitted,
+                     std::function<std::uint64_t()> draw)
     : self_(self),
       settings_(settings),
       sockets_(std::move(sockets)),
       submitted_(submitted),
-      peering_(std::move(self), peering_from(settings), [this] {
+      peering_(std::move(self), peering_from(settings), [draw = std::move(draw)] {
         std::uint64_t number = 0;
-        while (number == 0) number = (std::uint64_t{random_()} << 32) | random_();
+        while (number == 0) number = draw();
         return number;
       }) {}
 

@@ -7,9 +7,9 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <unordered_map>
 #include <vector>
 
@@ -30,8 +30,9 @@ struct link_event {
 
 class link_loop {
  public:
+  // draw: a random number; sessions are named by it.
   link_loop(identity self, const link_settings& settings, std::unique_ptr<socket_set> sockets,
-            outbox& submitted);
+            outbox& submitted, std::function<std::uint64_t()> draw);
   ~link_loop();
 
   // One turn: takes what was submitted and what came in, lets time pass, sends what may be sent.
@@ -93,7 +94,6 @@ class link_loop {
   link_settings settings_;
   std::unique_ptr<socket_set> sockets_;
   outbox& submitted_;
-  std::random_device random_;
   peering_core peering_;
   peering_core::effects effects_;
   std::unordered_map<std::uint64_t, std::unique_ptr<session>> sessions_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
 namespace troupe::link {
@@ -45,12 +46,58 @@ bool is_loopback(const std::string& address) {
          part[0] == 127;
 }
 
-socket_set::socket_set(std::chrono::milliseconds silence_max, waiting& waits)
-    : silence_max_(silence_max), waits_(waits) {}
+namespace {
 
-socket_set::~socket_set() = default;
+class zmq_sockets final : public socket_set {
+ public:
+  zmq_sockets(std::chrono::milliseconds silence_max, waiting& waits)
+      : silence_max_(silence_max), waits_(waits) {}
+  status listen(const std::string& address);
 
-void socket_set::set_options(zmq::socket_t& socket) const {
+  const std::string& address() const override { return address_; }
+  result<channel_id> dial(const std::string& address) override;
+  void undial(channel_id channel) override;
+  std::string address_of(channel_id channel) const override;
+  sent send(channel_id channel, zmq::message_t& frame) override;
+  std::size_t receive(std::size_t most,
+                      const std::function<void(channel_id, zmq::message_t&)>& take,
+                      const std::function<void()>& spoilt) override;
+  void changes(const std::function<void(channel_id, bool connected)>& told) override;
+  bool incoming_broke() override;
+  bool pending() override;
+  void woken(std::span<const std::uint64_t> keys) override;
+
+ private:
+  // What `waits_` calls them; a dial goes by its channel.
+  static constexpr std::uint64_t router_key = first_incoming, monitor_key = first_incoming + 1;
+  struct link_socket {
+    zmq::socket_t socket;
+    std::string address;
+    int fd = -1;
+    bool used = true;  // since pending() last asked
+    bool readable = false;
+    bool took_one = false;        // and did not try for another, since it was last asked
+    bool many = false;            // as last asked: one was not all
+    bool connected = false;       // dials: as last asked
+    bool told_connected = false;  // and as last told
+  };
+
+  static void ask(link_socket& s);
+  void set_options(zmq::socket_t& socket) const;
+  bool receive_one(channel_id dial, link_socket& from, zmq::message_t& frame, channel_id& channel,
+                   bool& whole);
+
+  std::chrono::milliseconds silence_max_;
+  waiting& waits_;
+  std::string address_;
+  zmq::context_t context_{1};
+  std::unique_ptr<link_socket> router_;
+  std::unique_ptr<link_socket> monitor_;
+  std::map<channel_id, link_socket> dials_;
+  channel_id next_dial_ = 1;
+};
+
+void zmq_sockets::set_options(zmq::socket_t& socket) const {
   const int silence_ms = static_cast<int>(silence_max_.count());
   socket.set(zmq::sockopt::linger, linger_ms);
   socket.set(zmq::sockopt::maxmsgsize, frame_bytes_max);
@@ -61,20 +108,7 @@ void socket_set::set_options(zmq::socket_t& socket) const {
   socket.set(zmq::sockopt::heartbeat_timeout, std::max(1, 2 * silence_ms));
 }
 
-result<std::unique_ptr<socket_set>> socket_set::open(const std::string& listen_at,
-                                                     std::chrono::milliseconds silence_max,
-                                                     waiting& waits) {
-  try {
-    std::unique_ptr<socket_set> set(new socket_set(silence_max, waits));
-    if (!listen_at.empty())
-      if (const status bound = set->listen(listen_at); !bound.ok()) return bound.failure();
-    return set;
-  } catch (const zmq::error_t& e) {
-    return zmq_failure("the link could not set its sockets up", e);
-  }
-}
-
-status socket_set::listen(const std::string& address) {
+status zmq_sockets::listen(const std::string& address) {
   const auto where = tcp_address(address);
   if (!where.ok()) return where.failure();
   if (!is_loopback(*where))
@@ -114,7 +148,7 @@ status socket_set::listen(const std::string& address) {
   return waits_.watch(monitor_->fd, monitor_key);
 }
 
-result<channel_id> socket_set::dial(const std::string& address) {
+result<channel_id> zmq_sockets::dial(const std::string& address) {
   const auto where = tcp_address(address);
   if (!where.ok()) return where.failure();
   try {
@@ -138,19 +172,19 @@ result<channel_id> socket_set::dial(const std::string& address) {
   }
 }
 
-void socket_set::undial(channel_id channel) {
+void zmq_sockets::undial(channel_id channel) {
   const auto found = dials_.find(channel);
   if (found == dials_.end()) return;
   waits_.forget(found->second.fd);
   dials_.erase(found);
 }
 
-std::string socket_set::address_of(channel_id channel) const {
+std::string zmq_sockets::address_of(channel_id channel) const {
   if (const auto found = dials_.find(channel); found != dials_.end()) return found->second.address;
   return address_ + " (came in)";
 }
 
-sent socket_set::send(channel_id channel, zmq::message_t& frame) {
+sent zmq_sockets::send(channel_id channel, zmq::message_t& frame) {
   try {
     if (is_dial(channel)) {
       const auto found = dials_.find(channel);
@@ -174,8 +208,8 @@ sent socket_set::send(channel_id channel, zmq::message_t& frame) {
 }
 
 // A routing id that ZeroMQ made has a zero and four bytes; peers that bring their own are not ours.
-bool socket_set::receive_one(channel_id dial, link_socket& from, zmq::message_t& frame,
-                             channel_id& channel, bool& whole) {
+bool zmq_sockets::receive_one(channel_id dial, link_socket& from, zmq::message_t& frame,
+                              channel_id& channel, bool& whole) {
   whole = true;
   channel = dial;
   if (!from.socket.recv(frame, zmq::recv_flags::dontwait)) return false;
@@ -196,9 +230,9 @@ bool socket_set::receive_one(channel_id dial, link_socket& from, zmq::message_t&
   return true;
 }
 
-std::size_t socket_set::receive(std::size_t most,
-                                const std::function<void(channel_id, zmq::message_t&)>& take,
-                                const std::function<void()>& spoilt) {
+std::size_t zmq_sockets::receive(std::size_t most,
+                                 const std::function<void(channel_id, zmq::message_t&)>& take,
+                                 const std::function<void()>& spoilt) {
   std::size_t taken = 0;
   const auto drain = [&](channel_id dial, link_socket& from) {
     while (from.readable && taken < most) {
@@ -230,7 +264,7 @@ std::size_t socket_set::receive(std::size_t most,
   return taken;
 }
 
-void socket_set::ask(link_socket& s) {
+void zmq_sockets::ask(link_socket& s) {
   if (!s.used) return;
   const int events = s.socket.get(zmq::sockopt::events);
   s.readable = events & ZMQ_POLLIN;
@@ -239,7 +273,7 @@ void socket_set::ask(link_socket& s) {
   s.used = false;
 }
 
-bool socket_set::pending() {
+bool zmq_sockets::pending() {
   bool any = false;
   if (router_) {
     ask(*router_);
@@ -252,7 +286,7 @@ bool socket_set::pending() {
   return any;
 }
 
-void socket_set::changes(const std::function<void(channel_id, bool)>& told) {
+void zmq_sockets::changes(const std::function<void(channel_id, bool)>& told) {
   for (auto& [channel, dialled] : dials_) {
     if (dialled.connected == dialled.told_connected) continue;
     dialled.told_connected = dialled.connected;
@@ -260,7 +294,7 @@ void socket_set::changes(const std::function<void(channel_id, bool)>& told) {
   }
 }
 
-bool socket_set::incoming_broke() {
+bool zmq_sockets::incoming_broke() {
   if (!monitor_ || !monitor_->used) return false;
   monitor_->used = false;
   bool any = false;
@@ -269,7 +303,7 @@ bool socket_set::incoming_broke() {
   return any;
 }
 
-void socket_set::woken(std::span<const std::uint64_t> keys) {
+void zmq_sockets::woken(std::span<const std::uint64_t> keys) {
   for (const std::uint64_t key : keys) {
     if (key == router_key) {
       router_->used = true;
@@ -278,6 +312,21 @@ void socket_set::woken(std::span<const std::uint64_t> keys) {
     } else if (const auto found = dials_.find(key); found != dials_.end()) {
       found->second.used = true;
     }
+  }
+}
+
+}  // namespace
+
+result<std::unique_ptr<socket_set>> open_sockets(const std::string& listen,
+                                                 std::chrono::milliseconds silence_max,
+                                                 waiting& waits) {
+  try {
+    auto set = std::make_unique<zmq_sockets>(silence_max, waits);
+    if (!listen.empty())
+      if (const status bound = set->listen(listen); !bound.ok()) return bound.failure();
+    return std::unique_ptr<socket_set>(std::move(set));
+  } catch (const zmq::error_t& e) {
+    return zmq_failure("the link could not set its sockets up", e);
   }
 }
 
