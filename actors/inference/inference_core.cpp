@@ -32,8 +32,10 @@ inference_core::effects inference_core::step(const envelope_ptr& message, time_p
     case proto::Envelope::kReleaseBlocks:
       release(*message, out);
       break;
-    case proto::Envelope::kError:
-      break;  // a post of ours that found nobody: the gateway's loss is told by lose_node
+    case proto::Envelope::kError:  // that answers a post of ours: the loss is told by lose_node
+      if (message->correlation() == 0 && message->sender().actor() == "gateway")
+        return lose_node(message->sender().node(), now);  // it was started again
+      break;
     default:
       if (message->correlation() != 0)
         out.posts.push_back(refuse(

@@ -184,6 +184,7 @@ void gateway_core::start(job_record& job, step& s) {
   if (job.numerics_class != job.first_class) job.class_changed = true;
   job.answer.computed_by(job.numerics_class);
   ++job.attempt;
+  job.fence = ++last_fence_;
   job.progress_at = s.now;
   job.gap_since.reset();
   job.ending.reset();
@@ -194,7 +195,7 @@ void gateway_core::start(job_record& job, step& s) {
   proto::StartSequence& wish = *message.mutable_start_sequence();
   wish.set_job_id(job.id);
   wish.mutable_fence()->set_gateway_epoch(settings_.epoch);
-  wish.mutable_fence()->set_attempt(job.attempt);
+  wish.mutable_fence()->set_attempt(job.fence);
   wish.mutable_fence()->set_worker_incarnation(job.worker_incarnation);
   wish.set_model_digest(job.digest);
   *wish.mutable_prompt_ids() = job.prompt_ids;
@@ -225,7 +226,7 @@ void gateway_core::stop_sequence(job_record& job, step& s) {
   proto::StopSequence& wish = *message.mutable_stop_sequence();
   wish.set_job_id(job.id);
   wish.mutable_fence()->set_gateway_epoch(settings_.epoch);
-  wish.mutable_fence()->set_attempt(job.attempt);
+  wish.mutable_fence()->set_attempt(job.fence);
   wish.mutable_fence()->set_worker_incarnation(job.worker_incarnation);
   post(std::move(message), s);
 }
@@ -262,7 +263,7 @@ job_record* gateway_core::fenced_job(const proto::Envelope& message, const std::
   job_record* job = find(job_id);
   if (job && job->phase == job_phase::running && message.sender().node() == job->worker &&
       message.sender().actor() == "inference" && fence.gateway_epoch() == settings_.epoch &&
-      fence.attempt() == job->attempt && fence.worker_incarnation() == job->worker_incarnation)
+      fence.attempt() == job->fence && fence.worker_incarnation() == job->worker_incarnation)
     return job;
   ++counters_.frames_fenced;
   return nullptr;
@@ -355,7 +356,7 @@ void gateway_core::raise_worker_credit(job_record& job, step& s) {
   proto::GrantSequenceCredit& more = *message.mutable_grant_sequence_credit();
   more.set_job_id(job.id);
   more.mutable_fence()->set_gateway_epoch(settings_.epoch);
-  more.mutable_fence()->set_attempt(job.attempt);
+  more.mutable_fence()->set_attempt(job.fence);
   more.mutable_fence()->set_worker_incarnation(job.worker_incarnation);
   more.set_tokens(static_cast<std::uint32_t>(limit - job.worker_limit));
   job.worker_limit = limit;

@@ -16,7 +16,8 @@ proto::Error wire_error(const error& e) {
   return wire_error(static_cast<proto::Error::Code>(e.code), e.message, e.mend);
 }
 
-gateway_core::gateway_core(gateway_settings settings) : settings_(std::move(settings)) {
+gateway_core::gateway_core(gateway_settings settings)
+    : settings_(std::move(settings)), next_correlation_((settings_.epoch << 32) + 1) {
   auto alone = std::make_shared<cluster_view>();
   alone->self = settings_.node;
   view_ = std::move(alone);

@@ -216,7 +216,8 @@ class gateway_core {
   std::map<std::uint64_t, request> requests_;
   std::map<std::uint64_t, status_read> status_reads_;
   std::map<std::uint64_t, release_wish> releases_;
-  std::uint64_t next_correlation_ = 1;
+  std::uint64_t next_correlation_;  // never one of an earlier epoch, whose replies may still come
+  std::uint32_t last_fence_ = 0;
   std::int64_t local_seconds_ = 0;
   bool stopping_ = false;
   std::uint64_t position_ = 0;  // of the journal's last record

@@ -188,11 +188,8 @@ role_handle spawn_gateway(caf::actor_system& system, const gateway_settings& set
   plan.gauge = std::move(gauge);
   plan.tick_every = std::chrono::milliseconds(50);
   plan.mailbox_max = 65536;
-  plan.make = [settings, place = std::move(place), &office, shown,
-               starts = std::make_shared<std::uint64_t>(0)](notify_self notify) {
-    gateway_settings mine = settings;  // a higher epoch at each start, also within one process
-    mine.epoch = (settings.epoch << 16) + ++*starts;
-    return std::make_unique<gateway_role>(mine, place, office, std::move(notify), shown);
+  plan.make = [settings, place = std::move(place), &office, shown](notify_self notify) {
+    return std::make_unique<gateway_role>(settings, place, office, std::move(notify), shown);
   };
   return spawn_role(system, std::move(plan));
 }

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 struct gateway_settings {
   std::string node;
-  std::uint64_t epoch = 0;      // the node's incarnation; the high part of every fence
+  std::uint64_t epoch = 0;      // higher at each start; the high part of every fence
   std::uint64_t seed_salt = 0;  // for jobs that bring no seed: random at each start
   job_bounds bounds;
   std::uint32_t jobs_max = 1024;

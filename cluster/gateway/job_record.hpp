@@ -70,6 +70,9 @@ struct job_record {
   std::string first_class;
   bool class_changed = false;
   std::uint32_t attempt = 0;  // StartSequence sent so far
+  // Of the running attempt; counted over all jobs of the gateway, so that a job that was forgotten
+  // and comes again is not taken for what it was before.
+  std::uint32_t fence = 0;
   std::uint32_t failures = 0;
   std::uint64_t queue_us = 0;        // of the attempt, once it computes
   std::vector<std::string> lost_at;  // workers that died while this job ran there

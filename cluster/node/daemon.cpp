@@ -190,9 +190,11 @@ role_handle node_daemon::make(const std::string& actor) {
     return spawn_inference(*system_, settings_.inference, board_, gauge, load_);
   if (actor == "model_loader")
     return spawn_model_loader(*system_, settings_.loader, board_, gauge, load_);
-  if (actor == "gateway")
-    return spawn_gateway(*system_, settings_.gateway, settings_.journal, board_, gauge,
-                         gateway_shown_);
+  if (actor == "gateway") {  // a higher epoch at each start, also within one process
+    gateway_settings mine = settings_.gateway;
+    mine.epoch = (state_.incarnation() << 16) + gauge->restarts;
+    return spawn_gateway(*system_, mine, settings_.journal, board_, gauge, gateway_shown_);
+  }
   node_role_outside outside;
   outside.board = &board_;
   outside.load = load_;

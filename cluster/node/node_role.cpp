@@ -94,21 +94,27 @@ class node_role : public role {
   }
 
   // The gateways, here and elsewhere, learn that an actor of this node has forgotten what it was
-  // asked.
+  // asked; those that compute learn it of a gateway, before it is told of anybody to ask again.
   void tell_restart(const std::string& actor) {
     const std::string& self = settings_.membership.self;
     outside_.board->notice("gateway", std::make_shared<actor_forgot>(self, actor));
-    if (actor == "gateway") tell_view();
     for (const member& m : core_.view()->members) {
-      if (m.self || !m.up) continue;
-      proto::Envelope message = to_own(actor.c_str());
-      *message.mutable_sender() = message.target();
-      message.mutable_target()->set_node(m.name);
-      message.mutable_target()->set_actor("gateway");
-      message.mutable_error()->set_code(proto::Error::UNAVAILABLE);
-      message.mutable_error()->set_message(actor + " was started again");
-      post(std::move(message));
+      if (!m.up) continue;
+      if (actor == "gateway") post(restarted(actor, m.name, "inference"));
+      if (!m.self) post(restarted(actor, m.name, "gateway"));
     }
+    if (actor == "gateway") tell_view();
+  }
+
+  proto::Envelope restarted(const std::string& actor, const std::string& node,
+                            const char* told) const {
+    proto::Envelope message = to_own(actor.c_str());
+    *message.mutable_sender() = message.target();
+    message.mutable_target()->set_node(node);
+    message.mutable_target()->set_actor(told);
+    message.mutable_error()->set_code(proto::Error::UNAVAILABLE);
+    message.mutable_error()->set_message(actor + " was started again");
+    return message;
   }
 
   void echo(const proto::Envelope& message) {

@@ -291,6 +291,26 @@ TEST_CASE("a lost gateway's sequences are dropped in silence, others run on") {
   CHECK(b.core.blocks_of("model") == std::pair{64u, 64u});
 }
 
+TEST_CASE("a gateway that was started again has forgotten its sequences") {
+  bench b = ready();
+  const job_wish old{.id = "a", .gateway = "again", .tokens_max = 40};
+  const job_wish kept{.id = "b", .tokens_max = 40};
+  b.say(start_message(old));
+  b.say(start_message(kept));
+  b.turn();
+  auto bounced = letter("again", "gateway", "inference", 7);  // a post of ours that found nobody
+  bounced->mutable_error()->set_code(proto::Error::UNAVAILABLE);
+  b.say(bounced);
+  CHECK(b.core.count().running == 2);
+  auto told = letter("again", "gateway", "inference");
+  told->mutable_error()->set_code(proto::Error::UNAVAILABLE);
+  b.say(told);
+  CHECK(b.core.count().running == 1);
+  b.run();
+  CHECK(b.of(kept).ids.size() == 40);
+  CHECK(b.core.blocks_of("model") == std::pair{64u, 64u});
+}
+
 TEST_CASE("a deadline that passes ends the sequence") {
   bench b = ready();
   const job_wish job{.tokens_max = 100, .deadline_ms = 3};

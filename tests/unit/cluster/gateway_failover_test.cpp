@@ -314,3 +314,38 @@ TEST_CASE("a model whose loading fails at one node is loaded at another") {
   REQUIRE(there);
   CHECK(there->target().node() == "away");
 }
+
+TEST_CASE("a job that was forgotten and comes again is another attempt for the workers") {
+  gateway_stage stage;
+  const auto first = stage.started(job_with('j'));
+  stage.take(stage.core.node_lost("alice", stage.now));
+  CHECK(stage.core.known_jobs() == 0);
+  const auto again = stage.started(job_with('j'));
+  REQUIRE(again.job_id() == first.job_id());
+  CHECK(again.fence().gateway_epoch() == first.fence().gateway_epoch());
+  CHECK(again.fence().attempt() > first.fence().attempt());
+  stage.tokens("home", frame_of(first, 0, 8));  // of what it was before
+  CHECK(stage.delivered().empty());
+  stage.tokens("home", frame_of(again, 0, 8));
+  CHECK(stage.delivered().size() == 8);
+}
+
+TEST_CASE("a gateway that was started again takes no reply to what it asked before") {
+  auto settings = gateway_stage::plain_settings();
+  gateway_stage before({node_with("home", proto::READY, true)}, settings);
+  before.submit(job_with('j'));
+  const auto asked = before.next(E::kPreparePrompt);
+  REQUIRE(asked);
+  ++settings.epoch;
+  gateway_stage after({node_with("home", proto::READY, true)}, settings);
+  after.submit(job_with('k'));
+  proto::Envelope late;
+  late.mutable_prompt_prepared()->set_model_digest(digest_a);
+  late.mutable_prompt_prepared()->add_ids(9);
+  late.mutable_prompt_prepared()->set_context_tokens(100);
+  late.mutable_prompt_prepared()->set_vocabulary_size(50);
+  after.answer(asked, late);
+  CHECK(after.count(E::kJobAccepted) == 0);
+  after.prompt_prepared();
+  CHECK(after.count(E::kJobAccepted) == 1);
+}
