@@ -68,12 +68,13 @@ void node::make_core(part which) {
       mine.piece_bytes = 64;
       mine.piece_wait = std::chrono::milliseconds(500);
       mine.holder_wait = std::chrono::milliseconds(500);
-      loader_.emplace(mine, 0, loader_memory::parse(disk_.models->load_memory()),
-                      [this](const std::string& digest) {
-                        const auto running = inference_->sequences_by_digest();
-                        const auto found = running.find(digest);
-                        return found == running.end() ? 0u : found->second;
-                      });
+      loader_.emplace(
+          mine, 0, loader_memory::parse(disk_.models->load_memory()),
+          [this](const std::string& digest) {
+            const engine_uses engines = inference_->engines();
+            const auto found = engines.find(digest);
+            return found == engines.end() ? 0u : found->second.running + found->second.waiting;
+          });
       return notice(which, [this](time_point_us now) { take(loader_->begin(now)); });
     }
     default:
