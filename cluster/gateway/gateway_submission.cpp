@@ -310,7 +310,7 @@ void gateway_core::acknowledge(job_record& job, step& s) {
 
 // Sends what the client's credit allows, and the end once everything before it has left.
 void gateway_core::pump(job_record& job, step& s) {
-  if (job.client.node().empty() || !job.acknowledged) return;
+  if (job.client.node().empty() || !job.acknowledged || job.finished_sent) return;
   while (job.sent < job.answer.size() && job.sent < job.sent_limit) {
     const std::uint64_t end = std::min<std::uint64_t>(
         {job.answer.size(), job.sent_limit, std::uint64_t{job.sent} + settings_.frame_tokens_max});

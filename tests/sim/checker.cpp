@@ -18,7 +18,7 @@ constexpr time_us stop_time_max = 500'000;  // from a cancellation's end to the 
 constexpr std::uint32_t faults_min = 3, faults_at_risk_min = 2, answers_min = 3;
 
 struct stream_state {
-  std::string job;
+  std::string job, who;
   std::uint32_t from = 0, next = 0;
   std::uint64_t limit = 0;
   bool accepted = false, refused = false, ended = false;
@@ -71,7 +71,9 @@ class reader {
         return;
       case what::cancel:
         jobs_[e.job].cancelled = true;
-        streams_[e.stream].cancelled_at = e.at;
+        for (auto& [number, s] :
+             streams_)  // a cancellation is the job's: each reading of it at that client
+          if (s.job == e.job && s.who == e.who && !s.ended) s.cancelled_at = e.at;
         return;
       case what::given_up:
         jobs_[e.job].given_up = true;
@@ -122,6 +124,7 @@ class reader {
     if (!h_.jobs.contains(e.job)) return wrong("J5", e, "a job that nobody made");
     stream_state& s = streams_[e.stream];
     s.job = e.job;
+    s.who = e.who;
     s.from = s.next = e.first;
     s.limit = std::uint64_t{e.first} + e.count;
     const known_job& job = h_.jobs.at(e.job);

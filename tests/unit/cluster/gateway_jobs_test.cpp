@@ -415,6 +415,19 @@ TEST_CASE("cancelling ends the job at once, twice is harmless, and late frames a
   CHECK(stage.next(E::kError)->error().code() == proto::Error::NOT_FOUND);
 }
 
+TEST_CASE("credit that comes after a cancelled job's end brings nothing") {
+  gateway_stage stage;
+  const auto start = stage.started(job_with('j', 8, 2));
+  stage.tokens("home", frame_of(start, 0, 4));
+  CHECK(stage.delivered().size() == 2);
+  stage.cancel(start.job_id());
+  REQUIRE(stage.next(E::kJobFinished));
+  stage.sent.clear();
+  stage.credit(start.job_id(), 8);
+  CHECK(stage.count(E::kJobTokens) == 0);
+  CHECK(stage.sent.empty());
+}
+
 TEST_CASE("a client's session that ends frees its running jobs") {
   gateway_stage stage;
   const auto start = stage.started(job_with('j'));
