@@ -91,6 +91,8 @@ class gateway_core {
   const std::optional<error>& journal_failure() const { return journal_failure_; }
   std::size_t waiting_requests() const { return requests_.size(); }
   std::size_t known_jobs() const { return jobs_.size(); }
+  // Acceptances, ends and replies that are told once the disk has them.
+  std::size_t untold() const { return waiting_for_disk_.size(); }
 
  private:
   enum class request_kind { prepare, look_up, load, start, status, release };

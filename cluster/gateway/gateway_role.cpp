@@ -153,15 +153,16 @@ class gateway_role : public role {
 
   void carry_out(gateway_effects effects) {
     for (const std::string& line : effects.log) spdlog::info("{}", line);
-    show();
     if (journal_) journal_->write(std::move(effects.journal));
     for (envelope_ptr& message : effects.messages) office_.post(std::move(message));
+    show();  // last: who sees nothing left to do may end the process
   }
 
   void show() {
     const gateway_counters& counters = core_.counters();
     shown_->accepted = counters.accepted;
     shown_->refused = counters.refused;
+    shown_->untold = core_.untold();  // first: a job that has ended is in one of the two
     shown_->running = counters.running;
     shown_->frames_fenced = counters.frames_fenced;
   }

@@ -308,12 +308,12 @@ int node_daemon::stop(milliseconds wait_max) {
   board_.notice("node", std::make_shared<node_draining>());
   board_.notice("gateway", std::make_shared<stop_accepting>(false));
   const auto until = steady_clock::now() + wait_max;
-  while ((gateway_shown_->running > 0 || load_->running > 0 || load_->waiting > 0) &&
+  while ((gateway_shown_->busy() || load_->running > 0 || load_->waiting > 0) &&
          steady_clock::now() < until)
     if (wakeups_.wait(milliseconds(20)).asked_to_stop) break;
   board_.notice("gateway", std::make_shared<stop_accepting>(true));
   const auto farewell_until = steady_clock::now() + milliseconds(1'000);
-  while (gateway_shown_->running > 0 && steady_clock::now() < farewell_until)
+  while (gateway_shown_->busy() && steady_clock::now() < farewell_until)
     wakeups_.wait(milliseconds(10));
   if (http_) http_->stop();
   if (!stop_roles()) {
