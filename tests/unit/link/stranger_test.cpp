@@ -153,7 +153,8 @@ TEST_CASE("hellos that cannot be are refused with the reason") {
     return refusal.reason();
   };
   CHECK(refusal_of(stranger::hello("n")) == proto::LinkRefusal::SAME_NAME);
-  CHECK(refusal_of(stranger::hello("s", protocol_version + 1)) == proto::LinkRefusal::OTHER_VERSION);
+  CHECK(refusal_of(stranger::hello("s", protocol_version + 1)) ==
+        proto::LinkRefusal::OTHER_VERSION);
   s.join("s");
   REQUIRE(n.events.wait_up());
   stranger t(n.link->address());
