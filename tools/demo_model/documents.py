@@ -12,7 +12,7 @@ import sums
 import world
 
 START, END, USER, ASSISTANT, SYSTEM = CONTROL = ("<|start|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
-KINDS = {"story": 12, "sum": 16, "comparison": 26, "world": 44, "guide": 14, "reading": 4, "troupe": 28, "repeat": 8, "small_talk": 3,
+KINDS = {"story": 12, "sum": 15, "comparison": 28, "world": 60, "guide": 20, "reading": 2, "troupe": 32, "repeat": 8, "small_talk": 3,
          "sheet": 4}  # documents drawn
 OPENERS = ["Please tell me:", "A question:", "I want to know:", "Now tell me this:", "Dear model:", "Next:"]  # training alone
 TRAINING_ALONE = ("guide", "small_talk")

@@ -45,7 +45,7 @@ JUDGED = {"sum": 60, "comparison": 40, "world": 60, "reading": 60, "troupe": 40}
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, type=pathlib.Path, help="folder for everything that is written")
-    parser.add_argument("--steps", type=int, default=3000, help=f"of {BATCH_TOKENS} tokens each (default 3000)")
+    parser.add_argument("--steps", type=int, default=2000, help=f"of {BATCH_TOKENS} tokens each (default 2000)")
     parser.add_argument("--minutes", type=float, default=120, help="most minutes of training (default 120)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that compute (default: the cores)")
