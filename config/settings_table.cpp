@@ -151,7 +151,8 @@ constexpr setting_row rows[] = {
      text_form::endpoint},
     {"http.threads", integer, "threads", "1", 1, 64, false, "Threads that serve HTTP."},
     {"http.api_key_file", text, "", "", 0, 4096, false,
-     "File with one API key a line, which clients then need; empty asks for none.",
+     "File of hashed API keys with their scopes (`troupe api-key make` makes them), one of which "
+     "clients then need; empty asks for none.",
      text_form::path},
     {"http.tls_certificate", text, "", "", 0, 4096, false,
      "File with the certificate chain (PEM); with it HTTP is served over TLS only.",

@@ -99,6 +99,7 @@ asio::awaitable<std::optional<http_request>> connection::read_request() {
   const http_settings& settings = desk_.settings();
   request_reader reader({.body_bytes_max = settings.body_bytes_max});
   std::optional<steady_clock::time_point> deadline;
+  bool may_send_body = !desk_.asks_for_keys();
   for (;;) {
     if (!pending_.empty()) {
       if (!deadline) deadline = steady_clock::now() + settings.request_wait;
@@ -108,6 +109,16 @@ asio::awaitable<std::optional<http_request>> connection::read_request() {
     if (reader.now() == request_reader::state::refused) {
       co_await wire_->write(refusal(reader.refusal(), false, false), settings.write_wait);
       co_return std::nullopt;
+    }
+    if (reader.now() == request_reader::state::body && !std::exchange(may_send_body, true)) {
+      // Strangers do not make the node hold what they send.
+      const http_request head = reader.head();
+      const auto found = find_route(head.method, head.path);
+      const auto judged = desk_.recognise(head, std::get_if<route>(&found), address_);
+      if (auto* why = std::get_if<api_error>(&judged)) {
+        co_await wire_->write(refusal(*why, is_ollamas(head.path), false), settings.write_wait);
+        co_return std::nullopt;
+      }
     }
     if (reader.takes_continue() &&
         !co_await wire_->write("HTTP/1.1 100 Continue\r\n\r\n", settings.write_wait))
@@ -134,12 +145,11 @@ asio::awaitable<bool> connection::send(std::string bytes, bool keep) {
   co_return sent&& keep;
 }
 
-asio::awaitable<bool> connection::refuse(const http_request& request, const api_error& why,
-                                         bool ollama) {
+asio::awaitable<bool> connection::refuse(const http_request& request, const api_error& why) {
   const bool keep = stays(request);
   spdlog::debug("http_refused method={} status={} reason=\"{}\"", request.method, why.status,
                 why.message);
-  std::string bytes = refusal(why, ollama, keep);
+  std::string bytes = refusal(why, is_ollamas(request.path), keep);
   if (request.method == "HEAD") bytes.resize(bytes.find("\r\n\r\n") + 4);
   return send(std::move(bytes), keep);
 }
@@ -164,42 +174,35 @@ asio::awaitable<bool> connection::document(const http_request& request, std::str
 
 asio::awaitable<bool> connection::serve(const http_request& request) {
   const auto found = find_route(request.method, request.path);
-  client_ = address_;
-  if (auto* why = std::get_if<api_error>(&found))
-    co_return co_await refuse(request, *why, request.path.starts_with("/api/"));
-  const route& to = std::get<route>(found);
-  if (auto why = desk_.refuse_stranger(request, to, client_))
-    co_return co_await refuse(request, *why, to.ollama);
-  co_return co_await serve_route(request, to);
+  const route* to = std::get_if<route>(&found);
+  auto judged = desk_.recognise(request, to, address_);
+  if (auto* why = std::get_if<api_error>(&judged)) co_return co_await refuse(request, *why);
+  caller_ = std::get<caller>(std::move(judged));
+  if (!to) co_return co_await refuse(request, std::get<api_error>(found));
+  co_return co_await serve_route(request, *to);
 }
 
 asio::awaitable<bool> connection::serve_route(const http_request& request, const route& to) {
   const request_limits limits = desk_.limits();
   switch (to.kind) {
     case route_kind::completions:
-      co_return co_await answer(request, to, read_completion(request.body, limits));
+      co_return co_await answer(request, read_completion(request.body, limits));
     case route_kind::chat:
-      co_return co_await answer(request, to, read_chat(request.body, limits));
+      co_return co_await answer(request, read_chat(request.body, limits));
     case route_kind::embeddings:
-      co_return co_await answer(request, to, read_embeddings(request.body, limits));
+      co_return co_await answer(request, read_embeddings(request.body, limits));
     case route_kind::ollama_generate:
-      co_return co_await answer(request, to, read_ollama_generate(request.body, limits));
+      co_return co_await answer(request, read_ollama_generate(request.body, limits));
     case route_kind::ollama_chat:
-      co_return co_await answer(request, to, read_ollama_chat(request.body, limits));
+      co_return co_await answer(request, read_ollama_chat(request.body, limits));
     case route_kind::job_submit:
       co_return co_await submit_job(request);
     case route_kind::job_stream:
     case route_kind::job_state:
-    case route_kind::job_cancel: {
-      const auto id = client::uuid_bytes(to.name);
-      if (!id)
-        co_return co_await refuse(request, wrong_request(400, "a job's id is a UUID"), false);
-      if (to.kind == route_kind::job_stream) co_return co_await stream_job(request, *id);
-      if (to.kind == route_kind::job_cancel) desk_.cancel_job(*id);
-      if (auto state = desk_.job_state(*id))
-        co_return co_await document(request, *std::move(state));
-      co_return co_await refuse(request, wrong_request(404, "no job " + to.name + " here"), false);
-    }
+    case route_kind::job_cancel:
+      co_return co_await job_route(request, to);
+    case route_kind::node_drain:
+      co_return co_await drain_node(request, to);
     case route_kind::root:
       co_return co_await document(request, "troupe is running\n", 200, "text/plain");
     case route_kind::health:
@@ -211,6 +214,17 @@ asio::awaitable<bool> connection::serve_route(const http_request& request, const
     default:
       co_return co_await cluster_route(request, to);
   }
+}
+
+asio::awaitable<bool> connection::job_route(const http_request& request, const route& to) {
+  const auto id = client::uuid_bytes(to.name);
+  if (!id) co_return co_await refuse(request, wrong_request(400, "a job's id is a UUID"));
+  const api_error unknown = wrong_request(404, "no job " + to.name + " here");
+  if (!desk_.may_touch(*id, caller_)) co_return co_await refuse(request, unknown);
+  if (to.kind == route_kind::job_stream) co_return co_await stream_job(request, *id);
+  if (to.kind == route_kind::job_cancel) desk_.cancel_job(*id);
+  if (auto state = desk_.job_state(*id)) co_return co_await document(request, *std::move(state));
+  co_return co_await refuse(request, unknown);
 }
 
 // An actor of this node answers, or nobody does within the wait: null.
@@ -233,6 +247,33 @@ asio::awaitable<envelope_ptr> connection::ask(const char* actor, proto::Envelope
   co_return nullptr;
 }
 
+// Of this node: another one has a door of its own.
+asio::awaitable<bool> connection::drain_node(const http_request& request, const route& to) {
+  const std::string& own = desk_.settings().node;
+  if (to.name != own)
+    co_return co_await refuse(request,
+                              wrong_request(404, "this is the door of node " + own + "; ask node " +
+                                                     to.name.substr(0, 64) + " itself"));
+  const auto wait_ms = query_number(request.query, "wait_ms", 0);
+  if (!wait_ms)
+    co_return co_await refuse(request, wrong_request(400, "wait_ms is a number of milliseconds"));
+  desk_.enter(caller_.client);                  // also where the door is full
+  admission_lease held(desk_, caller_.client);  // the node's end waits for this reply
+  proto::Envelope question;
+  question.mutable_drain_node()->set_wait_ms(*wait_ms);
+  const envelope_ptr answer = co_await ask("node", std::move(question));
+  const bool drains = answer && answer->has_node_draining();
+  desk_.audit(caller_, "drain", drains ? "done" : "failed",
+              {{"wait_ms", std::to_string(drains ? answer->node_draining().wait_ms() : *wait_ms)}});
+  if (!drains)
+    co_return co_await refuse(request, api_error_of(error_code::unavailable,
+                                                    "the node actor did not answer", "try again"));
+  co_return co_await document(
+      request,
+      "{\"draining\":true,\"wait_ms\":" + std::to_string(answer->node_draining().wait_ms()) + "}",
+      202);
+}
+
 asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> connection::read_cluster() {
   if (auto known = desk_.fresh_status()) co_return known;
   proto::Envelope question;
@@ -251,8 +292,7 @@ asio::awaitable<bool> connection::tell_metrics(const http_request& request) {
   if (!answer || !answer->has_node_metrics())
     co_return co_await refuse(
         request,
-        api_error_of(error_code::unavailable, "monitoring did not tell its counts", "try again"),
-        false);
+        api_error_of(error_code::unavailable, "monitoring did not tell its counts", "try again"));
   co_return co_await document(request, metrics_text(answer->node_metrics(), desk_.counts()), 200,
                               "text/plain; version=0.0.4; charset=utf-8");
 }
@@ -262,8 +302,7 @@ asio::awaitable<bool> connection::cluster_route(const http_request& request, con
   if (!status)
     co_return co_await refuse(
         request,
-        api_error_of(error_code::unavailable, "the gateway did not tell its status", "try again"),
-        to.ollama);
+        api_error_of(error_code::unavailable, "the gateway did not tell its status", "try again"));
   const std::int64_t began = desk_.started_s();
   switch (to.kind) {
     case route_kind::models:
@@ -272,43 +311,42 @@ asio::awaitable<bool> connection::cluster_route(const http_request& request, con
       auto one = openai_model(*status, to.name, began);
       if (one) co_return co_await document(request, *std::move(one));
       co_return co_await refuse(
-          request, wrong_request(404, "no model " + to.name + "; GET /v1/models lists them"),
-          false);
+          request, wrong_request(404, "no model " + to.name + "; GET /v1/models lists them"));
     }
     case route_kind::ollama_tags:
       co_return co_await document(request, ollama_tags(*status, began));
     default: {
       readiness ready = readiness_of(*status, desk_.draining());
+      if (!caller_.may(scope::viewer))  // names of models and nodes are not for everyone
+        ready.document = ready.ready ? "{\"ready\":true}" : "{\"ready\":false}";
       co_return co_await document(request, std::move(ready.document), ready.ready ? 200 : 503);
     }
   }
 }
 
-asio::awaitable<bool> connection::answer(const http_request& request, const route& to,
-                                         work_or_error asked) {
-  if (auto* why = std::get_if<api_error>(&asked))
-    co_return co_await refuse(request, *why, to.ollama);
-  if (auto why = desk_.admit(client_)) co_return co_await refuse(request, *why, to.ollama);
-  admission_lease admitted(desk_, client_);
+asio::awaitable<bool> connection::answer(const http_request& request, work_or_error asked) {
+  if (auto* why = std::get_if<api_error>(&asked)) co_return co_await refuse(request, *why);
+  if (auto why = desk_.admit(caller_.client)) co_return co_await refuse(request, *why);
+  admission_lease admitted(desk_, caller_.client);
   asked_work work = std::get<asked_work>(std::move(asked));
   std::vector<std::string> ids;
   for (std::size_t i = 0; i < work.jobs.size(); ++i) ids.push_back(client::make_uuid());
   auto strand = co_await asio::this_coro::executor;
   auto box = std::make_shared<inbox>(strand);
   session_lease session(desk_, box);
-  const bool by_user = client_ == address_ && !work.user.empty();
+  const bool by_user = caller_.key.empty() && !work.user.empty();
   request_origin origin{session.name(), desk_.settings().node,
-                        by_user ? "user-" + work.user : client_};
+                        by_user ? "user-" + work.user : caller_.client};
   request_core core(std::move(work), ids, std::move(origin), unix_now_s());
   for (proto::Envelope& message : core.submissions()) desk_.post(std::move(message));
   client_watch watch(strand, shared_from_this(), *wire_, box);
-  const bool keep = co_await converse(request, to.ollama, core, box);
+  const bool keep = co_await converse(request, core, box);
   session.tell_gateway = !core.done() || core.failure().has_value();
   co_return keep;
 }
 
-asio::awaitable<bool> connection::converse(const http_request& request, bool ollama,
-                                           request_core& core, const std::shared_ptr<inbox>& box) {
+asio::awaitable<bool> connection::converse(const http_request& request, request_core& core,
+                                           const std::shared_ptr<inbox>& box) {
   const http_settings& settings = desk_.settings();
   const auto late = steady_clock::now() + settings.answer_wait;
   const auto head_due = steady_clock::now() + settings.head_wait;
@@ -339,7 +377,7 @@ asio::awaitable<bool> connection::converse(const http_request& request, bool oll
     for (proto::Envelope& credit : core.written()) desk_.post(std::move(credit));
   }
   if (head_sent) co_return head.keep_alive && !request.http_1_0;
-  if (core.failure()) co_return co_await refuse(request, *core.failure(), ollama);
+  if (core.failure()) co_return co_await refuse(request, *core.failure());
   head.headers = core.headers();
   const std::string whole = core.take_output();
   co_return co_await reply(request, std::move(head), whole);
@@ -347,14 +385,24 @@ asio::awaitable<bool> connection::converse(const http_request& request, bool oll
 
 asio::awaitable<bool> connection::submit_job(const http_request& request) {
   auto read = read_job_wish(request.body, desk_.limits());
-  if (auto* why = std::get_if<api_error>(&read)) co_return co_await refuse(request, *why, false);
+  if (auto* why = std::get_if<api_error>(&read)) co_return co_await refuse(request, *why);
   job_wish& wish = std::get<job_wish>(read);
   if (wish.id.empty()) wish.id = client::make_uuid();
-  if (client_ != address_ || wish.job.tenant().empty()) wish.job.set_tenant(client_);
+  if (!caller_.key.empty() || wish.job.tenant().empty()) wish.job.set_tenant(caller_.client);
+  wish.owner = caller_.key;
+  auto box = std::make_shared<inbox>(co_await asio::this_coro::executor);
+  desk_.watch_jobs(box);
   const auto outcome = desk_.submit_job(wish);
-  if (auto* why = std::get_if<api_error>(&outcome)) co_return co_await refuse(request, *why, false);
+  if (auto* why = std::get_if<api_error>(&outcome)) co_return co_await refuse(request, *why);
+  const auto late = steady_clock::now() + desk_.settings().request_wait;
+  while (desk_.is_being_written(wish.id)) {  // what is told is on disk
+    if (steady_clock::now() >= late) co_return co_await refuse(request, desk_.why_not_written());
+    co_await box->wait(late);
+  }
+  auto state = desk_.job_state(wish.id);
+  if (!state) co_return co_await refuse(request, desk_.why_not_written());
   const bool is_new = std::get<job_book::submitted>(outcome).is_new;
-  co_return co_await document(request, desk_.job_state(wish.id).value_or("{}"), is_new ? 202 : 200);
+  co_return co_await document(request, *std::move(state), is_new ? 202 : 200);
 }
 
 asio::awaitable<bool> connection::stream_job(const http_request& request, const std::string& id) {
@@ -362,11 +410,11 @@ asio::awaitable<bool> connection::stream_job(const http_request& request, const 
   if (!request.last_event_id.empty()) from = query_number("id=" + request.last_event_id, "id", 0);
   if (!from)
     co_return co_await refuse(
-        request, wrong_request(400, "from, or Last-Event-ID, is a token's index in digits"), false);
+        request, wrong_request(400, "from, or Last-Event-ID, is a token's index in digits"));
   if (!desk_.job_state(id))
-    co_return co_await refuse(request, wrong_request(404, "no such job here"), false);
-  if (auto why = desk_.admit(client_)) co_return co_await refuse(request, *why, false);
-  admission_lease admitted(desk_, client_);
+    co_return co_await refuse(request, wrong_request(404, "no such job here"));
+  if (auto why = desk_.admit(caller_.client)) co_return co_await refuse(request, *why);
+  admission_lease admitted(desk_, caller_.client);
   const milliseconds wait = desk_.settings().write_wait;
   auto strand = co_await asio::this_coro::executor;
   auto box = std::make_shared<inbox>(strand);

@@ -30,29 +30,31 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::awaitable<std::optional<http_request>> read_request();
   asio::awaitable<bool> serve(const http_request& request);
   asio::awaitable<bool> serve_route(const http_request& request, const route& to);
-  asio::awaitable<bool> answer(const http_request& request, const route& to, work_or_error asked);
+  asio::awaitable<bool> answer(const http_request& request, work_or_error asked);
   asio::awaitable<bool> stream_job(const http_request& request, const std::string& id);
   asio::awaitable<bool> submit_job(const http_request& request);
+  asio::awaitable<bool> job_route(const http_request& request, const route& to);
+  asio::awaitable<bool> drain_node(const http_request& request, const route& to);
   asio::awaitable<bool> cluster_route(const http_request& request, const route& to);
   asio::awaitable<envelope_ptr> ask(const char* actor, proto::Envelope question);
   asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> read_cluster();
   asio::awaitable<bool> tell_metrics(const http_request& request);
   // Serves the jobs of an admitted request; tells how the connection goes on.
-  asio::awaitable<bool> converse(const http_request& request, bool ollama, request_core& core,
+  asio::awaitable<bool> converse(const http_request& request, request_core& core,
                                  const std::shared_ptr<inbox>& box);
   // A whole reply; these build it at once, so that nothing of the caller's need live on.
   asio::awaitable<bool> document(const http_request& request, std::string body, int status = 200,
                                  const char* content_type = "application/json");
   asio::awaitable<bool> reply(const http_request& request, reply_head head,
                               const std::string& body);
-  asio::awaitable<bool> refuse(const http_request& request, const api_error& why, bool ollama);
+  asio::awaitable<bool> refuse(const http_request& request, const api_error& why);
   asio::awaitable<bool> send(std::string bytes, bool keep);
   bool stays(const http_request& request) const;
 
   std::unique_ptr<wire> wire_;
   front_desk& desk_;
   std::string address_;
-  std::string client_;   // who asks, of the request at hand
+  caller caller_;        // who asks, of the request at hand
   std::string pending_;  // bytes that were read and belong to the next request
 };
 

@@ -1,11 +1,9 @@
 #include "cluster/http/front_desk.hpp"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-#include <sys/stat.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <fstream>
+#include <utility>
 
 #include "cluster/http/inbox.hpp"
 
@@ -19,52 +17,54 @@ std::int64_t unix_now_s() {
   return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
 }
 
-std::string digest_of(std::string_view key) {
-  std::string out(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
-         reinterpret_cast<unsigned char*>(out.data()));
-  return out;
-}
-
-std::string short_name(const std::string& digest) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out = "key-";
-  for (std::size_t i = 0; i < 4; ++i) {
-    out += digits[static_cast<unsigned char>(digest[i]) >> 4];
-    out += digits[static_cast<unsigned char>(digest[i]) & 15];
-  }
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ",") + name;
   return out;
 }
 
 }  // namespace
 
-result<std::vector<std::string>> read_keys(const std::string& file) {
-  struct stat facts {};
-  if (::stat(file.c_str(), &facts) != 0)
-    return error{error_code::not_found, "http.api_key_file " + file + " cannot be read",
-                 "make it, with one key a line"};
-  if (facts.st_mode & (S_IRWXG | S_IRWXO))
-    return error{error_code::permission_denied,
-                 "http.api_key_file " + file + " is open to other users", "chmod 600 " + file};
-  std::ifstream lines(file);
-  std::vector<std::string> out;
-  for (std::string line; std::getline(lines, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty() && line.front() != '#') out.push_back(digest_of(line));
-  }
-  if (out.empty())
-    return error{error_code::invalid_argument, "http.api_key_file " + file + " has no key",
-                 "write one key a line"};
-  return out;
-}
-
-front_desk::front_desk(http_settings settings, http_outside outside,
-                       std::vector<std::string> key_digests)
+front_desk::front_desk(http_settings settings, http_outside outside, std::optional<key_file> keys,
+                       std::unique_ptr<job_keeper> keeper)
     : settings_(std::move(settings)),
       outside_(std::move(outside)),
-      key_digests_(std::move(key_digests)),
       started_s_(unix_now_s()),
-      book_({settings_.node, settings_.jobs_kept, settings_.jobs_running_max}) {}
+      book_({settings_.node, settings_.jobs_kept, settings_.jobs_running_max, keeper != nullptr}),
+      keeper_(std::move(keeper)) {
+  if (keys)
+    keys_.emplace(settings_.api_key_file, *std::move(keys),
+                  [this](const key_change& change) { keys_changed(change); });
+  if (!keeper_) return;
+  book_.recover(keeper_->take_records());
+  keeper_->begin([this](const journal::journal_news& news) { hear(news); });
+  carry_out_book();
+}
+
+front_desk::~front_desk() = default;
+
+void front_desk::keys_changed(const key_change& change) {
+  audit::event told{"daemon", "api_keys", "done", {{"file", settings_.api_key_file}}};
+  if (change.failure) {
+    spdlog::error("api_keys_kept reason=\"{}\"", change.failure->text());
+    told.outcome = "failed";
+    told.about.emplace_back("reason", change.failure->message);
+  } else {
+    spdlog::info("api_keys_changed added={} removed={} altered={}", joined(change.added),
+                 joined(change.removed), joined(change.altered));
+    told.about.emplace_back("added", joined(change.added));
+    told.about.emplace_back("removed", joined(change.removed));
+    told.about.emplace_back("altered", joined(change.altered));
+  }
+  if (outside_.audit) outside_.audit->write(std::move(told));
+}
+
+void front_desk::audit(const caller& who, std::string what, std::string outcome,
+                       std::vector<std::pair<std::string, std::string>> about) {
+  if (!outside_.audit) return;
+  outside_.audit->write({who.key.empty() ? "http:" + who.client : "key:" + who.key, std::move(what),
+                         std::move(outcome), std::move(about)});
+}
 
 request_limits front_desk::limits() const {
   request_limits out;
@@ -129,45 +129,43 @@ void front_desk::gateway_restarted() {
   carry_out_book();
 }
 
-std::optional<api_error> front_desk::refuse_stranger(const http_request& request, const route& to,
-                                                     std::string& client) const {
-  if (key_digests_.empty()) {
-    // Without keys only this machine is served; a web page that a browser here shows must not
-    // speak to it under another name (DNS rebinding) or from another origin.
-    if (!names_loopback(request.host))
-      return wrong_request(403, "the Host header names \"" + request.host.substr(0, 128) +
-                                    "\"; use 127.0.0.1 or localhost, or set http.api_key_file");
-    const std::size_t scheme = request.origin.find("://");
-    if (!request.origin.empty() &&
-        (scheme == std::string::npos || !names_loopback(request.origin.substr(scheme + 3))))
-      return wrong_request(403, "pages of " + request.origin.substr(0, 128) +
-                                    " are not served without http.api_key_file");
-    return std::nullopt;
+std::variant<caller, api_error> front_desk::recognise(const http_request& request, const route* to,
+                                                      const std::string& address) {
+  const std::shared_ptr<const key_list> keys = keys_ ? keys_->now() : nullptr;
+  auto judged = admitted(request, to, address, keys.get());
+  if (auto* who = std::get_if<caller>(&judged)) return std::move(*who);
+  refused& no = std::get<refused>(judged);
+  count(no.reason);
+  if (outside_.audit && to && to->needs.privileged()) {
+    std::optional<std::uint64_t> left_out;
+    {
+      const std::lock_guard lock{guard_};
+      left_out = refusals_told_.admit(std::chrono::steady_clock::now());
+    }
+    const auto reason = refusal_names[static_cast<std::size_t>(no.reason)];
+    if (left_out)
+      outside_.audit->write({no.who,
+                             "request",
+                             "refused",
+                             {{"method", request.method},
+                              {"path", request.path},
+                              {"reason", std::string(reason)},
+                              {"left_out_before", std::to_string(*left_out)}}});
   }
-  if (to.open) return std::nullopt;
-  constexpr std::string_view scheme = "Bearer ";
-  if (request.authorization.starts_with(scheme)) {
-    const std::string digest = digest_of(request.authorization.substr(scheme.size()));
-    for (const std::string& known : key_digests_)
-      if (CRYPTO_memcmp(known.data(), digest.data(), digest.size()) == 0) {
-        client = short_name(digest);
-        return std::nullopt;
-      }
-  }
-  return wrong_request(401,
-                       "an API key is needed; send \"Authorization: Bearer KEY\" with a key of "
-                       "http.api_key_file");
+  return std::move(no.why);
 }
 
 std::optional<api_error> front_desk::admit(const std::string& client) {
   const std::lock_guard lock{guard_};
-  if (draining_)
+  if (draining_) {
+    count(refusal_reason::draining);
     return api_error_of(error_code::unavailable, "node " + settings_.node + " stops",
                         "ask another node");
+  }
   const auto own = requests_of_.find(client);
   const bool full = requests_ >= settings_.requests_max;
   if (full || (own != requests_of_.end() && own->second >= settings_.requests_per_client_max)) {
-    ++refused_;
+    count(full ? refusal_reason::queue_full : refusal_reason::client_full);
     return api_error_of(
         error_code::resource_exhausted,
         full ? std::to_string(settings_.requests_max) + " requests are being answered"
@@ -178,6 +176,12 @@ std::optional<api_error> front_desk::admit(const std::string& client) {
   ++requests_;
   ++requests_of_[client];
   return std::nullopt;
+}
+
+void front_desk::enter(const std::string& client) {
+  const std::lock_guard lock{guard_};
+  ++requests_;
+  ++requests_of_[client];
 }
 
 void front_desk::leave(const std::string& client) {
@@ -194,6 +198,7 @@ void front_desk::carry_out_book() {
   std::vector<std::shared_ptr<inbox>> watchers;
   {
     const std::lock_guard lock{book_guard_};
+    if (keeper_) keeper_->write(book_.take_batch());
     messages = book_.take_messages();
     ended = book_.take_ended_sessions();
     std::erase_if(job_watchers_, [](const auto& watcher) { return watcher.expired(); });
@@ -215,14 +220,60 @@ std::variant<job_book::submitted, api_error> front_desk::submit_job(const job_wi
   return out;
 }
 
-bool front_desk::cancel_job(const std::string& id) {
-  bool known = false;
+void front_desk::hear(const journal::journal_news& news) {
   {
     const std::lock_guard lock{book_guard_};
-    known = book_.cancel(id);
+    if (news.failure) {
+      spdlog::error("http_jobs_failed reason=\"{}\"", news.failure->text());
+      book_.journal_failed(*news.failure);
+    } else {
+      if (news.position > 0) book_.durable(news.position);
+      if (news.too_large) book_.rewrite_journal();
+    }
   }
   carry_out_book();
-  return known;
+}
+
+void front_desk::begin_jobs() {
+  {
+    const std::lock_guard lock{book_guard_};
+    book_.begin();
+  }
+  carry_out_book();
+}
+
+void front_desk::drain() {
+  draining_ = true;
+  const std::lock_guard lock{book_guard_};
+  book_.stop();
+}
+
+bool front_desk::is_being_written(const std::string& id) const {
+  const std::lock_guard lock{book_guard_};
+  return book_.is_being_written(id);
+}
+
+api_error front_desk::why_not_written() const {
+  const std::lock_guard lock{book_guard_};
+  return book_.journal_failure().value_or(api_error_of(
+      error_code::unavailable, "the job could not be written to disk in time", "try again"));
+}
+
+bool front_desk::may_touch(const std::string& id, const caller& who) {
+  const std::lock_guard lock{book_guard_};
+  const auto owner = book_.owner(id);
+  if (!owner) return false;
+  const bool may = who.may_touch_job_of(*owner);
+  if (!may) count(refusal_reason::not_owner);
+  return may;
+}
+
+void front_desk::cancel_job(const std::string& id) {
+  {
+    const std::lock_guard lock{book_guard_};
+    book_.cancel(id);
+  }
+  carry_out_book();
 }
 
 std::optional<std::string> front_desk::job_state(const std::string& id) const {
@@ -234,6 +285,11 @@ std::optional<job_book::piece> front_desk::read_job(const std::string& id,
                                                     std::uint32_t from) const {
   const std::lock_guard lock{book_guard_};
   return book_.read(id, from);
+}
+
+void front_desk::forget_watchers() {
+  const std::lock_guard lock{book_guard_};
+  job_watchers_.clear();
 }
 
 void front_desk::watch_jobs(const std::shared_ptr<inbox>& reader) {
@@ -254,12 +310,18 @@ void front_desk::keep_status(std::shared_ptr<const proto::ClusterStatus> status)
 }
 
 live_counts front_desk::counts() const {
-  return {connections_, requests_, refused_, draining_};
+  live_counts out;
+  out.connections = connections_;
+  out.requests = requests_;
+  for (std::size_t i = 0; i < refused_.size(); ++i) out.refused[i] = refused_[i];
+  out.draining = draining_;
+  return out;
 }
 
 bool front_desk::connection_opened() {
   if (++connections_ <= settings_.connections_max) return true;
   --connections_;
+  count(refusal_reason::connections);
   return false;
 }
 

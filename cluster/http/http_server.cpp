@@ -53,14 +53,16 @@ std::uint32_t fitting_connections(std::uint32_t wished) {
 
 class server_of_node final : public server {
  public:
-  server_of_node(http_settings settings, http_outside outside, std::vector<std::string> keys,
-                 std::unique_ptr<asio::ssl::context> tls)
-      : desk_(std::move(settings), std::move(outside), std::move(keys)), tls_(std::move(tls)) {}
+  server_of_node(http_settings settings, http_outside outside, std::optional<key_file> keys,
+                 std::unique_ptr<job_keeper> keeper, std::unique_ptr<asio::ssl::context> tls)
+      : desk_(std::move(settings), std::move(outside), std::move(keys), std::move(keeper)),
+        tls_(std::move(tls)) {}
   ~server_of_node() override { stop(); }
 
   status open(const std::string& host, const std::string& port);
   std::string address() const override { return address_; }
   void deliver(envelope_ptr message) override { desk_.deliver(message); }
+  void begin_jobs() override { desk_.begin_jobs(); }
   void gateway_restarted() override { desk_.gateway_restarted(); }
   void drain() override { desk_.drain(); }
   void stop() override;
@@ -153,6 +155,7 @@ void server_of_node::stop() {
   loop_.stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  desk_.forget_watchers();
 }
 
 }  // namespace
@@ -163,13 +166,19 @@ result<std::unique_ptr<server>> server::start(http_settings settings, http_outsi
   std::string host = at.substr(0, colon), port = at.substr(colon + 1);
   if (port == "*") port = "0";
   const bool loopback = names_loopback(host);
-  std::vector<std::string> keys;
+  std::optional<key_file> keys;
   if (!settings.api_key_file.empty()) {
-    auto read = read_keys(settings.api_key_file);
-    if (!read) return read.failure();
+    auto read = read_key_file(settings.api_key_file);
+    if (!read)
+      return error{read.failure().code, "http.api_key_file: " + read.failure().message,
+                   read.failure().mend};
+    if (read->keys.keys().empty())
+      return error{error_code::invalid_argument,
+                   "http.api_key_file " + settings.api_key_file + " has no key",
+                   "make one with `troupe api-key make`"};
     keys = *std::move(read);
   }
-  if (!loopback && keys.empty())
+  if (!loopback && !keys)
     return error{error_code::invalid_argument,
                  "http.listen is " + at + ", which others can reach, and no API key is asked for",
                  "set http.api_key_file, or listen on 127.0.0.1"};
@@ -184,10 +193,16 @@ result<std::unique_ptr<server>> server::start(http_settings settings, http_outsi
   }
   if (!loopback && !tls)
     spdlog::warn("http_in_the_clear address={} mend=\"set http.tls_certificate\"", at);
+  std::unique_ptr<job_keeper> keeper;
+  if (!settings.jobs_folder.empty()) {
+    auto opened = job_keeper::open(settings.jobs_folder);
+    if (!opened) return opened.failure();
+    keeper = *std::move(opened);
+  }
   settings.connections_max = fitting_connections(settings.connections_max);
   if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
   auto made = std::make_unique<server_of_node>(std::move(settings), std::move(outside),
-                                               std::move(keys), std::move(tls));
+                                               std::move(keys), std::move(keeper), std::move(tls));
   if (status opened = made->open(host, port); !opened) return opened.failure();
   return std::unique_ptr<server>(std::move(made));
 }

@@ -7,12 +7,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "actors/core.hpp"
+#include "cluster/audit/audit.hpp"
 #include "config/outcome.hpp"
 
 namespace troupe::http {
@@ -40,22 +42,26 @@ struct http_settings {
   milliseconds answer_wait{600'000};  // a little more than the gateway gives a job
   std::uint32_t jobs_kept = 256;
   std::uint32_t jobs_running_max = 8;
+  std::filesystem::path jobs_folder;  // long jobs are written down there; empty: they are not
 };
 
 struct http_outside {
   post_office* office = nullptr;
   // A session has ended before its jobs: the gateway is to stop them.
   std::function<void(const std::string& session)> session_gone;
+  audit::log* audit = nullptr;  // outlives the server
 };
 
 class server {
  public:
   // invalid_argument: an address without keys that is not loopback, keys others can read, a
-  // certificate without its key; unavailable: the port is taken.
+  // certificate without its key; unavailable: the port is taken, or jobs_folder cannot be used.
   static result<std::unique_ptr<server>> start(http_settings settings, http_outside outside);
   virtual ~server() = default;              // as stop()
   virtual std::string address() const = 0;  // "http://127.0.0.1:8411"
   virtual void deliver(envelope_ptr message) = 0;
+  // Once deliver() is called for its sessions: long jobs of before a restart go on.
+  virtual void begin_jobs() = 0;
   virtual void gateway_restarted() = 0;
   // From now on not ready, and connections close after their reply.
   virtual void drain() = 0;

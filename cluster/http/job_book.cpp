@@ -80,10 +80,11 @@ bool job_book::make_room() {
   while (jobs_.size() >= settings_.kept_max) {
     auto oldest = jobs_.end();
     for (auto at = jobs_.begin(); at != jobs_.end(); ++at)
-      if (at->second.now == phase::ended &&
+      if ((at->second.now == phase::ended || at->second.now == phase::untold) &&
           (oldest == jobs_.end() || at->second.order < oldest->second.order))
         oldest = at;
     if (oldest == jobs_.end()) return false;
+    write_forgotten(oldest->first);
     jobs_.erase(oldest);
   }
   return true;
@@ -93,16 +94,19 @@ std::variant<job_book::submitted, api_error> job_book::submit(const job_wish& wi
                                                               std::int64_t now_s) {
   const std::string content = wish.job.job().SerializeAsString();
   if (const auto known = jobs_.find(wish.id); known != jobs_.end()) {
-    if (!known->second.content.empty() && known->second.content != content)
+    record& job = known->second;
+    if (job.owner != wish.owner || (!job.content.empty() && job.content != content))
       return api_error_of(error_code::already_exists,
                           "job " + client::uuid_text(wish.id) + " exists with another content",
                           "make a new id for a new job");
-    return submitted{false};
+    if (job.now != phase::untold) return submitted{false};
+    jobs_.erase(known);  // its answer is no longer known: it is computed again, to the same end
   }
   if (!make_room())
     return api_error_of(error_code::resource_exhausted,
                         std::to_string(jobs_.size()) + " jobs are waiting or running",
                         "try again later, or raise http.jobs_kept");
+  if (auto why = begin_fresh_if_failed(now_s)) return *why;
   record& job = jobs_[wish.id];
   job.job = wish.job;
   job.job.set_job_id(wish.id);
@@ -110,6 +114,12 @@ std::variant<job_book::submitted, api_error> job_book::submit(const job_wish& wi
   job.content = content;
   job.order = next_order_++;
   job.created_s = now_s;
+  job.owner = wish.owner;
+  if (settings_.journal) {
+    job.now = phase::writing;
+    write_held(wish.id, job);
+    batch_.urgent = true;
+  }
   start_waiting();
   return submitted{true};
 }
@@ -123,7 +133,7 @@ void job_book::post_to_gateway(const std::string& id, proto::Envelope message) {
 }
 
 void job_book::start_waiting() {
-  while (running_ < settings_.running_max) {
+  while (running_ < settings_.running_max && !stopping_ && !held_back_) {
     auto next = jobs_.end();
     const auto key = [](const record& job) {
       return std::pair(rank_of(job.job.priority()), job.order);
@@ -150,6 +160,7 @@ void job_book::end(const std::string& id, record& job) {
     ended_sessions_.push_back(session_of(id));
   }
   job.now = phase::ended;
+  write_end(id, job);
   start_waiting();
 }
 
@@ -165,15 +176,20 @@ void job_book::take(const proto::Envelope& message) {
   // A gateway that stops keeps the job in its journal; of one that began anew gateway_restarted()
   // tells.
   if (message.has_error() && message.correlation() != job.submissions) return;
-  if (message.has_error() && job.accepted && message.error().code() == proto::Error::UNAVAILABLE)
-    return;
+  if (message.has_error() && message.error().code() == proto::Error::UNAVAILABLE) {
+    if (job.accepted) return;
+    if (stopping_ && job.now == phase::submitted) {
+      --running_;
+      job.now = phase::waiting;
+      return;
+    }
+  }
   if (message.has_error()) {
     job.failure = api_error_of(message.error());
     return end(found->first, job);
   }
   if (message.has_job_accepted()) {
-    job.accepted = message.job_accepted();
-    job.now = phase::running;
+    take_accepted(found->first, job, message.job_accepted());
   } else if (message.has_job_tokens()) {
     const proto::JobTokens& tokens = message.job_tokens();
     if (tokens.first_index() != job.tokens) {
@@ -192,7 +208,21 @@ void job_book::take(const proto::Envelope& message) {
   }
 }
 
-// A job that the journal tells after the node's start.
+// What follows is told from where its submission asked on, also where some of it was here already:
+// after a restart a job may be told twice, unasked and as asked.
+void job_book::take_accepted(const std::string& id, record& job,
+                             const proto::JobAccepted& accepted) {
+  if (job.now != phase::submitted && job.now != phase::running) ++running_;
+  const bool was_cancelled = job.now == phase::untold && job.cancelled;
+  job.accepted = accepted;
+  job.now = phase::running;
+  while (!job.frames.empty() && job.frames.back().first_index() >= job.asked_from)
+    job.frames.pop_back();
+  job.tokens = std::min(job.tokens, job.asked_from);
+  if (was_cancelled) end(id, job);
+}
+
+// A job that the gateway's journal tells after the node's start.
 void job_book::take_up(const std::string& id, const proto::JobAccepted& accepted) {
   if (jobs_.contains(id) || !make_room()) return;
   record& job = jobs_[id];
@@ -213,6 +243,7 @@ void job_book::submit_to_gateway(const std::string& id, record& job) {
   proto::SubmitJob& wish = *message.mutable_submit_job();
   wish = job.job;
   wish.set_from_index(job.tokens);
+  job.asked_from = job.tokens;
   if (job.accepted) *wish.mutable_pinned() = *job.accepted;
   for (const proto::JobTokens& frame : job.frames) *wish.add_held() = frame;
   post_to_gateway(id, std::move(message));
@@ -234,7 +265,7 @@ void job_book::gateway_restarted() {
 
 bool job_book::cancel(const std::string& id) {
   const auto found = jobs_.find(id);
-  if (found == jobs_.end()) return false;
+  if (found == jobs_.end() || found->second.now == phase::untold) return false;
   if (found->second.now == phase::ended) return true;
   found->second.cancelled = true;
   end(id, found->second);
@@ -245,6 +276,7 @@ const char* job_book::state_name(const record& job) {
   if (job.cancelled) return "cancelled";
   if (job.failure) return "failed";
   switch (job.now) {
+    case phase::writing:
     case phase::waiting:
       return "waiting";
     case phase::submitted:
@@ -257,9 +289,9 @@ const char* job_book::state_name(const record& job) {
 }
 
 std::optional<std::string> job_book::state(const std::string& id) const {
-  const auto found = jobs_.find(id);
-  if (found == jobs_.end()) return std::nullopt;
-  const record& job = found->second;
+  const record* known = find(id);
+  if (!known) return std::nullopt;
+  const record& job = *known;
   const std::uint32_t tokens_max =
       job.accepted ? job.accepted->tokens_max() : job.job.job().tokens_max();
   json out = {{"id", client::uuid_text(id)}, {"object", "job"},
@@ -295,9 +327,9 @@ std::optional<std::string> job_book::state(const std::string& id) const {
 }
 
 std::optional<job_book::piece> job_book::read(const std::string& id, std::uint32_t from) const {
-  const auto found = jobs_.find(id);
-  if (found == jobs_.end()) return std::nullopt;
-  const record& job = found->second;
+  const record* known = find(id);
+  if (!known) return std::nullopt;
+  const record& job = *known;
   piece out;
   out.next_index = from;
   auto at = std::upper_bound(job.frames.begin(), job.frames.end(), from,

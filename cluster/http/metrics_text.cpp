@@ -145,8 +145,10 @@ void write_gateway(std::string& out, const proto::JobCounters& jobs, const live_
   one(out, "http_requests_active", "gauge", "HTTP requests whose answers are being computed",
       number(door.requests));
   one(out, "http_connections", "gauge", "Open HTTP connections", number(door.connections));
-  one(out, "http_requests_refused_total", "counter", "HTTP requests refused for a full queue",
-      number(door.refused));
+  metric refused(out, "http_requests_refused_total", "counter",
+                 "HTTP requests turned away before anything was done for them");
+  for (std::size_t i = 0; i < refusal_names.size(); ++i)
+    refused.row(number(door.refused[i]), {{"reason", std::string(refusal_names[i])}});
   one(out, "draining", "gauge", "Whether this node is stopping", door.draining ? 1 : 0);
 }
 

@@ -2,9 +2,11 @@
 // prefix troupe_. Pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
+#include "cluster/http/admission.hpp"
 #include "proto/monitoring.pb.h"
 
 namespace troupe::http {
@@ -12,8 +14,8 @@ namespace troupe::http {
 // Of this node's HTTP door.
 struct live_counts {
   std::uint64_t connections = 0;
-  std::uint64_t requests = 0;  // whose answers are being computed
-  std::uint64_t refused = 0;   // for a full queue
+  std::uint64_t requests = 0;                                 // whose answers are being computed
+  std::array<std::uint64_t, refusal_names.size()> refused{};  // by refusal_reason
   bool draining = false;
 };
 

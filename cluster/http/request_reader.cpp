@@ -13,6 +13,34 @@ std::string text_of(boost::beast::string_view view) {
   return {view.data(), view.size()};
 }
 
+// Two of a kind are told as one, which then is no name and no key: which of them counts is what
+// front ends disagree about.
+template <class Message>
+std::string all_of(const Message& message, beast_http::field name) {
+  std::string out;
+  const auto [from, to] = message.equal_range(name);
+  for (auto at = from; at != to; ++at) out += (at == from ? "" : ", ") + text_of(at->value());
+  return out;
+}
+
+// Without the body.
+http_request request_of(const beast_http::request<beast_http::string_body>& message) {
+  http_request out;
+  out.method = text_of(message.method_string());
+  const std::string target = text_of(message.target());
+  const std::size_t mark = target.find('?');
+  out.path = target.substr(0, mark);
+  if (mark != std::string::npos) out.query = target.substr(mark + 1);
+  out.host = all_of(message, beast_http::field::host);
+  out.origin = all_of(message, beast_http::field::origin);
+  out.authorization = all_of(message, beast_http::field::authorization);
+  out.accept = text_of(message[beast_http::field::accept]);
+  out.last_event_id = text_of(message["Last-Event-ID"]);
+  out.keep_alive = message.keep_alive();
+  out.http_1_0 = message.version() == 10;
+  return out;
+}
+
 api_error refusal_of(const boost::beast::error_code& failed, const reader_bounds& bounds) {
   if (failed == beast_http::error::header_limit)
     return wrong_request(431, "the request's head is longer than " +
@@ -71,21 +99,13 @@ bool request_reader::takes_continue() {
   return state_ == state::body && std::exchange(continue_wanted_, false);
 }
 
+http_request request_reader::head() const {
+  return request_of(parser_->of.get());
+}
+
 http_request request_reader::take() {
   auto message = parser_->of.release();
-  http_request out;
-  out.method = text_of(message.method_string());
-  const std::string target = text_of(message.target());
-  const std::size_t mark = target.find('?');
-  out.path = target.substr(0, mark);
-  if (mark != std::string::npos) out.query = target.substr(mark + 1);
-  out.host = text_of(message[beast_http::field::host]);
-  out.origin = text_of(message[beast_http::field::origin]);
-  out.authorization = text_of(message[beast_http::field::authorization]);
-  out.accept = text_of(message[beast_http::field::accept]);
-  out.last_event_id = text_of(message["Last-Event-ID"]);
-  out.keep_alive = message.keep_alive();
-  out.http_1_0 = message.version() == 10;
+  http_request out = request_of(message);
   out.body = std::move(message.body());
   return out;
 }

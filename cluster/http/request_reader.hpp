@@ -43,6 +43,8 @@ class request_reader {
   state now() const { return state_; }
   // Whether the client waits for "100 Continue" before it sends the body. True once.
   bool takes_continue();
+  // With body: the request as far as it is known, without its body.
+  http_request head() const;
   // With complete.
   http_request take();
   // With refused.

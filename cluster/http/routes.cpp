@@ -5,32 +5,37 @@
 namespace troupe::http {
 namespace {
 
-struct route_row {
-  const char* method;
-  std::string_view path;  // "*" stands for a part of its own
-  route_kind kind;
-  bool open = false;
-};
+constexpr access viewer = access::any_of(scope::viewer);
+constexpr access submitter = access::any_of(scope::submitter);
+constexpr access own_job = access::any_of(scope::submitter, scope::ops);  // whose: the desk asks
+constexpr access ops = access::any_of(scope::ops);
 
 constexpr route_row rows[] = {
-    {"GET", "/", route_kind::root, true},
-    {"GET", "/v1/models", route_kind::models},
-    {"GET", "/v1/models/*", route_kind::model},
-    {"POST", "/v1/completions", route_kind::completions},
-    {"POST", "/v1/chat/completions", route_kind::chat},
-    {"POST", "/v1/embeddings", route_kind::embeddings},
-    {"POST", "/v1/jobs", route_kind::job_submit},
-    {"GET", "/v1/jobs/*/stream", route_kind::job_stream},
-    {"GET", "/v1/jobs/*", route_kind::job_state},
-    {"DELETE", "/v1/jobs/*", route_kind::job_cancel},
-    {"POST", "/api/generate", route_kind::ollama_generate},
-    {"POST", "/api/chat", route_kind::ollama_chat},
-    {"GET", "/api/tags", route_kind::ollama_tags},
-    {"GET", "/api/version", route_kind::ollama_version},
-    {"GET", "/healthz", route_kind::health, true},
-    {"GET", "/readyz", route_kind::ready, true},
-    {"GET", "/metrics", route_kind::metrics},
+    {"GET", "/", route_kind::root, access::open()},
+    {"GET", "/v1/models", route_kind::models, viewer},
+    {"GET", "/v1/models/*", route_kind::model, viewer},
+    {"POST", "/v1/completions", route_kind::completions, submitter},
+    {"POST", "/v1/chat/completions", route_kind::chat, submitter},
+    {"POST", "/v1/embeddings", route_kind::embeddings, submitter},
+    {"POST", "/v1/jobs", route_kind::job_submit, submitter},
+    {"GET", "/v1/jobs/*/stream", route_kind::job_stream, own_job},
+    {"GET", "/v1/jobs/*", route_kind::job_state, own_job},
+    {"DELETE", "/v1/jobs/*", route_kind::job_cancel, own_job},
+    {"POST", "/v1/nodes/*/drain", route_kind::node_drain, ops},
+    {"POST", "/api/generate", route_kind::ollama_generate, submitter},
+    {"POST", "/api/chat", route_kind::ollama_chat, submitter},
+    {"GET", "/api/tags", route_kind::ollama_tags, viewer},
+    {"GET", "/api/version", route_kind::ollama_version, viewer},
+    {"GET", "/healthz", route_kind::health, access::open()},
+    {"GET", "/readyz", route_kind::ready, access::open()},
+    {"GET", "/metrics", route_kind::metrics, viewer},
 };
+
+bool all_digits(std::string_view text) {
+  for (const char c : text)
+    if (c < '0' || c > '9') return false;
+  return !text.empty();
+}
 
 // The part that "*" stands for; nullopt where the path is another.
 std::optional<std::string_view> matched(std::string_view path, std::string_view pattern) {
@@ -48,6 +53,14 @@ std::optional<std::string_view> matched(std::string_view path, std::string_view 
 
 }  // namespace
 
+std::span<const route_row> routes() {
+  return rows;
+}
+
+bool is_ollamas(std::string_view path) {
+  return path.starts_with("/api/");
+}
+
 std::variant<route, api_error> find_route(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
   std::string allowed;
@@ -60,15 +73,17 @@ std::variant<route, api_error> find_route(std::string_view method, std::string_v
     }
     auto name = unescaped(*part);
     if (!name) return wrong_request(400, "the path has a broken % escape");
-    return route{row.kind, *std::move(name), row.path.starts_with("/api/"), row.open};
+    return route{row.kind, *std::move(name), row.needs};
   }
   const std::string shown(path.substr(0, 128));
   if (!allowed.empty())
     return wrong_request(405, shown + " does not take this method; allowed: " + allowed);
-  return wrong_request(404, "there is no " + shown +
-                                "; there are /v1/models, /v1/chat/completions, /v1/completions, "
-                                "/v1/embeddings, /v1/jobs, /api/generate, /api/chat, /api/tags, "
-                                "/healthz, /readyz and /metrics");
+  return wrong_request(
+      404,
+      "there is no " + shown +
+          "; there are /v1/models, /v1/chat/completions, /v1/completions, "
+          "/v1/embeddings, /v1/jobs, /v1/nodes/{name}/drain, /api/generate, /api/chat, /api/tags, "
+          "/healthz, /readyz and /metrics");
 }
 
 std::optional<std::string> unescaped(std::string_view text) {
@@ -106,20 +121,25 @@ std::optional<std::uint32_t> query_number(std::string_view query, std::string_vi
 }
 
 bool names_loopback(std::string_view host) {
-  if (host.starts_with("[")) return host.substr(0, host.find(']') + 1) == "[::1]";
-  host = host.substr(0, host.find(':'));
-  if (host == "localhost") return true;
-  int dots = 0, digits = 0;
-  for (const char c : host) {
-    if (c == '.') {
-      if (digits == 0) return false;
-      ++dots;
-      digits = 0;
-    } else if (c < '0' || c > '9' || ++digits > 3) {
-      return false;
-    }
+  const std::size_t end = host.starts_with("[") ? host.find(']') + 1 : host.find(':');
+  if (host.starts_with("[") && end == 0) return false;
+  const std::string_view port = end < host.size() ? host.substr(end) : std::string_view();
+  if (!port.empty() && (port.size() > 6 || port[0] != ':' || !all_digits(port.substr(1))))
+    return false;
+  host = host.substr(0, end);
+  if (host == "[::1]") return true;
+  std::string lower(host);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (lower == "localhost" || lower == "localhost.") return true;
+  int parts = 0;
+  for (std::string_view rest = host;; ++parts) {
+    const std::string_view part = rest.substr(0, rest.find('.'));
+    if (part.empty() || part.size() > 3 || !all_digits(part)) return false;
+    if (part.size() == rest.size()) break;
+    rest.remove_prefix(part.size() + 1);
   }
-  return dots == 3 && digits > 0 && host.starts_with("127.");
+  return parts == 3 && host.starts_with("127.");
 }
 
 }  // namespace troupe::http

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "cluster/http/api_error.hpp"
+#include "cluster/http/scopes.hpp"
 
 namespace troupe::http {
 
@@ -28,18 +30,29 @@ enum class route_kind {
   ollama_version,
   health,
   ready,
-  metrics
+  metrics,
+  node_drain
 };
 
+struct route_row {
+  const char* method;
+  std::string_view path;  // "*" stands for a part of its own
+  route_kind kind;
+  access needs;  // no default: a row that does not say it is no row
+};
+std::span<const route_row> routes();
+
 struct route {
-  route_kind kind = route_kind::root;
-  std::string name;     // the path's own part: a model's name, a job's id
-  bool ollama = false;  // errors in Ollama's shape
-  bool open = false;    // needs no API key
+  route_kind kind;
+  std::string name;  // the path's own part: a model's name, a job's id
+  access needs;
 };
 
 // 404 for an unknown path, 405 for a known one with another method. HEAD counts as GET.
 std::variant<route, api_error> find_route(std::string_view method, std::string_view path);
+
+// Errors are told in Ollama's shape there.
+bool is_ollamas(std::string_view path);
 
 // "%2F" and its like; nullopt where it is no escape.
 std::optional<std::string> unescaped(std::string_view text);
@@ -48,7 +61,8 @@ std::optional<std::string> unescaped(std::string_view text);
 std::optional<std::uint32_t> query_number(std::string_view query, std::string_view name,
                                           std::uint32_t fallback);
 
-// Whether a host, with or without a port, names this machine itself.
+// Whether a host, with or without a port, names this machine itself: localhost, ::1 in brackets or
+// 127.x.x.x, in any case. Anything beside them makes it another name.
 bool names_loopback(std::string_view host);
 
 }  // namespace troupe::http

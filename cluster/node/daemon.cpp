@@ -12,6 +12,8 @@
 #include <optional>
 #include <thread>
 
+#include "cluster/audit/audit_writer.hpp"
+#include "cluster/audit/configuration_digest.hpp"
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
 #include "cluster/node/log_sinks.hpp"
@@ -57,9 +59,10 @@ struct system_config : caf::actor_system_config {
 
 class node_daemon final : public daemon, private link::link_events {
  public:
-  node_daemon(node_settings settings, state_directory state)
+  node_daemon(node_settings settings, state_directory state, std::unique_ptr<audit::log> audit)
       : settings_(std::move(settings)),
         state_(std::move(state)),
+        audit_(std::move(audit)),
         board_(settings_.name),
         budget_(settings_.restarts_max, settings_.restart_window),
         config_(settings_.workers) {}
@@ -99,6 +102,7 @@ class node_daemon final : public daemon, private link::link_events {
   wakeups wakeups_;
   node_settings settings_;
   state_directory state_;
+  std::unique_ptr<audit::log> audit_;
   switchboard board_;
   restart_budget budget_;
   system_config config_;
@@ -203,6 +207,8 @@ role_handle node_daemon::make(const std::string& actor) {
     wakeups_.kick();
   };
   outside.drain = [this](milliseconds wait_max) { wakeups_.ask_to_drain(wait_max); };
+  outside.audit = audit_.get();
+  outside.audited_by_door = http::session_prefix;
   return spawn_node_role(*system_, settings_.node, std::move(outside), gauge);
 }
 
@@ -257,6 +263,7 @@ status node_daemon::open_http() {
   wish.version = std::string(version());
   http::http_outside outside;
   outside.office = &board_;
+  outside.audit = audit_.get();
   outside.session_gone = [this](const std::string& session) {
     board_.notice("gateway", std::make_shared<troupe::node_lost>(session));
   };
@@ -266,6 +273,7 @@ status node_daemon::open_http() {
   http_ = std::move(*opened);
   board_.host_sessions(std::string(http::session_prefix),
                        [this](envelope_ptr message) { http_->deliver(std::move(message)); });
+  http_->begin_jobs();  // before the gateway tells, unasked, what it has of them
   board_.notice("gateway", std::make_shared<sessions_open>(std::string(http::job_session_prefix)));
   return {};
 }
@@ -292,10 +300,17 @@ int node_daemon::run() {
                state_.incarnation(), settings_.profile, version());
   for (;;) {
     const wakeups::news news = wakeups_.wait(milliseconds(3'600'000));
-    if (news.asked_to_stop) return stop(settings_.stop_wait);
-    if (news.asked_to_drain) return stop(*news.asked_to_drain);
+    if (news.asked_to_stop) {
+      audit_->write({"signal", "stop", "done"});
+      return stop(settings_.stop_wait);
+    }
+    if (news.asked_to_drain) {
+      audit_->write({"daemon", "stop", "done", {{"reason", "drained"}}});
+      return stop(*news.asked_to_drain);
+    }
     for (const std::string& actor : news.ended)
       if (!restart(actor)) {
+        audit_->write({"daemon", "stop", "failed", {{"reason", actor + " ends again and again"}}});
         stop_roles();
         return exit_broken;
       }
@@ -364,9 +379,25 @@ result<std::unique_ptr<daemon>> daemon::start(const settings& from) {
   const std::uint64_t incarnation = state->incarnation();
   node_settings mine = settings_of_node(from, incarnation);
   if (status log = open_log(mine.log_file, mine.log_level, mine.name); !log) return log.failure();
+  auto writer = std::make_unique<audit::audit_writer>(
+      audit::writer_settings{{mine.state_directory, mine.name}});
+  audit::log& audit = *writer;  // of the node, which ends with this call where it does not begin
+  audit::event start{"daemon",
+                     "start",
+                     "done",
+                     {{"configuration", audit::configuration_digest(from)},
+                      {"version", std::string(version())},
+                      {"incarnation", std::to_string(incarnation)}}};
   try {
-    auto node = std::make_unique<node_daemon>(std::move(mine), std::move(*state));
-    if (status begun = node->begin(); !begun) return begun.failure();
+    auto node =
+        std::make_unique<node_daemon>(std::move(mine), std::move(*state), std::move(writer));
+    status begun = node->begin();
+    if (!begun) {
+      start.outcome = "failed";
+      start.about.emplace_back("reason", begun.failure().message);
+    }
+    audit.write(start);
+    if (!begun) return begun.failure();
     return std::unique_ptr<daemon>(std::move(node));
   } catch (const std::exception& failed) {
     return error{error_code::internal, std::string("the node could not start: ") + failed.what(),

@@ -130,7 +130,12 @@ class node_role : public role {
     proto::Envelope answer = reply_to(message);
     answer.mutable_node_draining()->set_wait_ms(static_cast<std::uint32_t>(wait.count()));
     post(std::move(answer));
-    spdlog::info("node_drains wait_ms={} asked_by={}", wait.count(), message.sender().node());
+    const std::string& asker = message.sender().node();
+    spdlog::info("node_drains wait_ms={} asked_by={}", wait.count(), asker);
+    if (outside_.audit &&
+        (outside_.audited_by_door.empty() || !asker.starts_with(outside_.audited_by_door)))
+      outside_.audit->write(
+          {"link:" + asker, "drain", "done", {{"wait_ms", std::to_string(wait.count())}}});
     carry_out(core_.own_draining(true));
     if (outside_.drain) outside_.drain(wait);
   }

@@ -13,6 +13,7 @@
 
 #include "actors/inference/inference_settings.hpp"
 #include "actors/shell/role_actor.hpp"
+#include "cluster/audit/audit.hpp"
 #include "cluster/membership/membership_core.hpp"
 #include "cluster/node/switchboard.hpp"
 
@@ -50,6 +51,8 @@ struct node_role_outside {
   std::function<void()>
       models_known;  // called once, when the own models were listed for the first time
   std::function<void(std::chrono::milliseconds)> drain;  // end the process, in order, within that
+  audit::log* audit = nullptr;
+  std::string audited_by_door;  // sessions named so have been written down where they came in
 };
 
 role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,

@@ -150,6 +150,7 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.link = link_part(from);
   out.http = http_part(from);
   out.http.node = out.name;
+  if (from.flag("gateway.journal")) out.http.jobs_folder = out.state_directory / "http-jobs";
   out.gateway = gateway_part(from);
   out.journal.folder = out.state_directory / "journal";
   out.journal.file_bytes_max = from.bytes("gateway.journal_file_max");

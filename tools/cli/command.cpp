@@ -56,6 +56,8 @@ int run(int argc, const char* const* argv) {
   add_bench(app, chosen);
   add_chaos(app, chosen);
   add_config(app, chosen);
+  add_api_key(app, chosen);
+  add_audit(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {

@@ -41,6 +41,12 @@ void add_bench(CLI::App& app, action& chosen);   // engine, link
 void add_chaos(CLI::App& app, action& chosen);   // local
 void add_config(CLI::App& app, action& chosen);  // check, explain
 
+// make, list, revoke
+void add_api_key(CLI::App& app, action& chosen);
+
+// verify, show
+void add_audit(CLI::App& app, action& chosen);
+
 // Parses the line and does what it says.
 int run(int argc, const char* const* argv);
 

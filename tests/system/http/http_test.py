@@ -383,16 +383,6 @@ class Strangers(unittest.TestCase):
                     self.assertEqual(client.read().status, status)
             self.assertEqual(ask(node, "GET", "/healthz")[0], 200)
 
-    def test_keys_are_asked_for(self):
-        with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
-            keys.write("secret-one\n")
-            keys.flush()
-            with Node(MODELS.model, http=f"  api_key_file: {keys.name}\n") as node:
-                self.assertEqual(ask(node, "GET", "/v1/models")[0], 401)
-                self.assertEqual(ask(node, "GET", "/v1/models", headers={"authorization": "Bearer wrong"})[0], 401)
-                self.assertEqual(ask(node, "GET", "/v1/models", headers={"authorization": "Bearer secret-one"})[0], 200)
-                self.assertEqual(ask(node, "GET", "/healthz")[0], 200)
-
     @unittest.skipUnless(shutil.which("openssl"), "skipped: openssl makes the certificate")
     def test_tls(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -15,9 +15,9 @@ from http_node import Client, Node, Programs, alone, ask, tiny_model
 class Restarted(Node):
     """A daemon that can be killed and started again on its folder; its port is another one then."""
 
-    def kill_and_start(self):
-        self.process.kill()
-        self.process.wait()
+    def kill_and_start(self, orderly=False):
+        self.process.terminate() if orderly else self.process.kill()
+        self.process.wait(timeout=60)
         self.process.stdout.close()
         self.process = subprocess.Popen([Programs.trouped, "--config", str(pathlib.Path(self.folder.name, "node.yaml"))],
                                         stdout=subprocess.PIPE, stderr=self.errors, text=True)
@@ -68,6 +68,25 @@ class LongJobs(unittest.TestCase):
                 node.kill_and_start()  # it has ended: nothing is computed again
                 self.assertTrue(node.knows(job), node.log())
                 self.assertEqual("".join(e["text"] for e in self.read(node, job, 0, 10_000)), expected)
+
+    def test_jobs_that_wait_for_their_turn_survive(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = tiny_model(folder)
+            jobs = {str(uuid.uuid4()): (900 + 40 * i, i) for i in range(4)}
+            for orderly in (False, True):
+                with Restarted(model, http="  jobs_running_max: 1\n") as node:
+                    for job, (tokens, seed) in jobs.items():
+                        wish = {"model": "tiny", "prompt": "Once upon", "max_tokens": tokens, "seed": seed, "ignore_eos": True, "id": job}
+                        self.assertEqual(ask(node, "POST", "/v1/jobs", wish)[0], 202)
+                    states = [json.loads(ask(node, "GET", f"/v1/jobs/{job}")[2])["state"] for job in jobs]
+                    self.assertIn("waiting", states)
+                    node.kill_and_start(orderly)
+                    for job, (tokens, seed) in jobs.items():
+                        self.assertTrue(node.knows(job), node.log())
+                        self.assertEqual("".join(e["text"] for e in self.read(node, job, 0, 10_000)),
+                                         alone(model, "Once upon", seed, tokens))
+                    wish["prompt"] = "Something else"  # the id of the last one still means what it meant
+                    self.assertEqual(ask(node, "POST", "/v1/jobs", wish)[0], 409)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,32 @@ TEST_CASE("a request past its bounds, or none at all, is refused") {
   }
 }
 
+TEST_CASE("a request's head is known before its body has come") {
+  request_reader reader({});
+  reader.feed(
+      "POST /v1/jobs?x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: "
+      "9\r\n\r\n{");
+  REQUIRE(reader.now() == state::body);
+  const http_request head = reader.head();
+  CHECK(head.method == "POST");
+  CHECK(head.path == "/v1/jobs");
+  CHECK(head.authorization == "Bearer k");
+  CHECK(head.body.empty());
+  CHECK(fed(reader, "12345678") == state::complete);
+  CHECK(reader.take().body == "{12345678");
+}
+
+TEST_CASE("a header that is sent twice is told as one that is none") {
+  request_reader reader({});
+  reader.feed(
+      "GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\nAuthorization: Bearer a\r\n"
+      "Authorization: Bearer b\r\n\r\n");
+  REQUIRE(reader.now() == state::complete);
+  const http_request request = reader.take();
+  CHECK(request.host == "localhost, evil");
+  CHECK(request.authorization == "Bearer a, Bearer b");
+}
+
 TEST_CASE("a client that waits for 100 Continue is told once") {
   request_reader reader({});
   reader.feed("POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -167,7 +193,9 @@ TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break 
   known.set_digest("d");
   known.set_name("tiny");
   node.mutable_status()->mutable_jobs()->set_refused(4);
-  const std::string text = metrics_text(node, {.refused = 5});
+  live_counts door;
+  door.refused[static_cast<std::size_t>(refusal_reason::queue_full)] = 5;
+  const std::string text = metrics_text(node, door);
   const auto told = [&](const std::string& line) {
     CHECK_MESSAGE(text.find("\n" + line + "\n") != std::string::npos, line);
   };
@@ -183,5 +211,6 @@ TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break 
   told("troupe_num_requests_running{model_name=\"unnamed\"} 0");
   told("troupe_kv_cache_usage_perc{model_name=\"tiny\"} 0.25");
   told("troupe_jobs_refused_total 4");
-  told("troupe_http_requests_refused_total 5");
+  told("troupe_http_requests_refused_total{reason=\"queue_full\"} 5");
+  told("troupe_http_requests_refused_total{reason=\"wrong_key\"} 0");
 }
