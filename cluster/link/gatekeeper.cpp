@@ -66,6 +66,7 @@ bool gatekeeper::admits(const keys::public_key& key) {
 }
 
 void gatekeeper::tell_of_stranger(const keys::public_key& key, const std::string& from) {
+  if (!telling_) return;
   ++strangers_;
   const auto now = steady_clock::now();
   if (strangers_told_ > 0 && now - told_at_ < strangers_told_every) return;

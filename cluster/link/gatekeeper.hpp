@@ -30,6 +30,8 @@ class gatekeeper {
 
   // For connections from now on; those that stand are the link's to end.
   void allow(std::set<keys::public_key> admitted);
+  // From now on strangers are named in the log, one line a second at most.
+  void tell_of_strangers() { telling_ = true; }
   // False once its thread has ended for whatever reason: nothing is to be believed any more.
   bool alive() const { return alive_; }
 
@@ -44,7 +46,7 @@ class gatekeeper {
   int stop_ = -1;  // an eventfd
   std::mutex guard_;
   std::set<keys::public_key> admitted_;
-  std::atomic<bool> alive_{true};
+  std::atomic<bool> alive_{true}, telling_{false};
   std::uint64_t strangers_ = 0, strangers_told_ = 0;  // the thread's
   std::chrono::steady_clock::time_point told_at_{};
   std::thread thread_;

@@ -233,7 +233,9 @@ status zmq_sockets::guard() {
   auto keeper = gatekeeper::open(context_, admitted());
   if (!keeper.ok()) return keeper.failure();
   keeper_ = std::move(*keeper);
-  return prove_gate(context_, security_.own);
+  if (const status proven = prove_gate(context_, security_.own); !proven.ok()) return proven;
+  keeper_->tell_of_strangers();
+  return {};
 }
 
 keys::public_key zmq_sockets::key_of(channel_id channel, zmq::message_t& frame) const {
