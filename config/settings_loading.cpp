@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <fstream>
 #include <sstream>
@@ -13,6 +14,10 @@ namespace troupe {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What a client's shell may hold beside a node's settings: where its own keys are.
+constexpr std::string_view client_variables[] = {"TROUPE_KEY_FILE", "TROUPE_ALLOW_FILE",
+                                                 "TROUPE_SERVER_KEY"};
 
 std::vector<std::string> split_items(std::string_view written) {
   std::vector<std::string> items;
@@ -111,6 +116,9 @@ void settings_loading::read_variables(const environment& variables) {
   for (const setting_row& row : settings_table()) names.push_back(variable_of(row.name));
   const std::vector<std::string_view> known(names.begin(), names.end());
   for (const auto& [name, written] : variables) {
+    if (std::find(std::begin(client_variables), std::end(client_variables), name) !=
+        std::end(client_variables))
+      continue;
     const setting_row* row = nullptr;
     for (std::size_t i = 0; i < names.size(); ++i)
       if (names[i] == name) row = &settings_table()[i];

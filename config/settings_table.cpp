@@ -32,9 +32,22 @@ constexpr setting_row rows[] = {
      "Longest time that running jobs get to end when the node is asked to stop."},
 
     {"link.listen", text, "", "tcp://127.0.0.1:7411", 1, 256, false,
-     "Address that nodes and clients connect to; loopback only, since links are not yet encrypted; "
-     "port 0 takes a free one.",
+     "Address that nodes and clients connect to; port 0 takes a free one. Anything but loopback "
+     "needs link.security: curve.",
      text_form::endpoint},
+    {"link.security", text, "", "off", 1, 8, false,
+     "Whether links are encrypted and every node and client needs a key that is listed here: "
+     "curve, "
+     "or off.",
+     text_form::choice, "off|curve"},
+    {"link.key_file", text, "", "", 0, 4096, false,
+     "File with this node's key pair (`troupe keys make`), for its user's eyes only; empty takes "
+     "keys/node.key in node.state_dir.",
+     text_form::path},
+    {"link.allow_file", text, "", "", 0, 4096, false,
+     "File with the keys of the nodes and clients that may connect (`troupe keys allow`), followed "
+     "while the node runs; empty takes keys/allowed in node.state_dir.",
+     text_form::path},
     {"link.queued_bytes_max", bytes, "bytes", "64MiB", mib, 64 * gib, false,
      "Most bytes that wait for one peer, unsent and unacknowledged together."},
     {"link.coalesced_bytes_max", bytes, "bytes", "64KiB", kib, 16 * mib, false,

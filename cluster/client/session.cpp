@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/client/link_keys.hpp"
 #include "cluster/client/uuid.hpp"
 
 namespace troupe::client {
@@ -44,8 +45,12 @@ result<std::shared_ptr<session>> session::open(std::string_view at, connect_opti
   out->name_ = "client-" + uuid_text(make_uuid());
   out->at_ = at;
   out->resume_wait_ = options.resume_wait;
+  out->options_ = options;
   link::link_settings settings;
   settings.listen.clear();
+  result<link::link_security> security = link_keys(options, *addresses);
+  if (!security) return security.failure();
+  settings.security = std::move(*security);
   result<std::unique_ptr<link::endpoint>> opened =
       link::endpoint::open({out->name_, 1, link::peer_role::client}, settings, *out);
   if (!opened) return opened.failure();
@@ -54,11 +59,14 @@ result<std::shared_ptr<session>> session::open(std::string_view at, connect_opti
     if (status dialled = out->endpoint_->connect("tcp://" + address); !dialled)
       return dialled.failure();
   std::unique_lock lock{out->guard_};
-  if (!out->changed_.wait_for(lock, options.wait_max, [&] { return !out->gateway_.empty(); }))
+  if (!out->changed_.wait_for(lock, options.wait_max, [&] { return !out->gateway_.empty(); })) {
+    lock.unlock();
+    if (const std::optional<error> why = out->endpoint_->dial_trouble()) return *why;
     return error{error_code::unavailable,
                  "no trouped answers at " + out->at_ + " within " +
                      std::to_string(options.wait_max.count()) + " ms",
                  "start it, or name another node"};
+  }
   out->node_ = out->gateway_;
   return out;
 }

@@ -39,6 +39,7 @@ class session final : private link::link_events {
   // as one.
   result<link::envelope_ptr> ask(const char* actor, proto::Envelope request, milliseconds wait_max);
   const std::string& node_name() const { return node_; }
+  const connect_options& options() const { return options_; }
   // True once the node is gone.
   bool wait_until_gone(milliseconds wait_max);
 
@@ -78,6 +79,7 @@ class session final : private link::link_events {
   mutable std::mutex guard_;
   std::condition_variable changed_;
   std::string name_, at_;
+  connect_options options_;
   milliseconds resume_wait_{0};
   std::vector<std::string> up_;  // nodes that can be reached
   std::string gateway_;          // one of them; empty: not connected

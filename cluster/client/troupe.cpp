@@ -100,7 +100,9 @@ class cluster_session final : public cluster {
       if (!cluster) return cluster.failure();
       auto address = address_of((*cluster)->cluster_status(), node);
       if (!address) return address.failure();
-      auto opened = session::open(*address, {drain_answer_wait});
+      connect_options options = session_->options();
+      options.wait_max = drain_answer_wait;
+      auto opened = session::open(*address, std::move(options));
       if (!opened) return opened.failure();
       there = std::move(*opened);
     }

@@ -134,12 +134,20 @@ struct connect_options {
   std::chrono::milliseconds wait_max{5000};
   // How long a stream waits for a gateway to go on at; 0: it fails with its gateway.
   std::chrono::milliseconds resume_wait{30'000};
+  // For nodes whose links are encrypted: this side's key pair (`troupe keys make`). Empty: no keys.
+  std::string key_file = {};
+  // Where the nodes' public keys are listed by address; empty: "allowed" beside key_file.
+  std::string allow_file = {};
+  // Or the public key of the node at every address that is given, 64 hexadecimal digits.
+  std::string server_key = {};
 };
 
 class cluster {
  public:
   // at: "HOST:PORT" of any node, or several with commas between; the first that answers is used,
-  // the others stand by.
+  // the others stand by. With keys: not_found where a key or its file is missing, permission_denied
+  // where it may be read by others. Whoever wants keys and got none, or does not list ours, is
+  // unavailable or permission_denied after wait_max, and the message says so.
   static result<std::unique_ptr<cluster>> connect(std::string_view at,
                                                   connect_options options = {});
   virtual ~cluster() = default;

@@ -79,6 +79,22 @@ class zmq_endpoint final : public endpoint {
     kick();
   }
 
+  void allow(keys::allow_list allowed) override {
+    const std::lock_guard hold(lock_);
+    loop_.allow(std::move(allowed), steady_now());
+    kick();
+  }
+
+  bool shut() const override {
+    const std::lock_guard hold(lock_);
+    return loop_.shut();
+  }
+
+  std::optional<error> dial_trouble() const override {
+    const std::lock_guard hold(lock_);
+    return loop_.dial_trouble();
+  }
+
   status send(envelope_ptr message) override {
     bool due = false;
     if (status done = submitted_.submit(message, due); !done.ok()) return done;
@@ -209,7 +225,7 @@ result<std::unique_ptr<endpoint>> endpoint::open(identity self, link_settings se
   if (const status holds = check(self, settings); !holds.ok()) return holds.failure();
   auto waits = waiting::open();
   if (!waits.ok()) return waits.failure();
-  auto sockets = open_sockets(settings.listen, settings.silence_max, **waits);
+  auto sockets = open_sockets(settings, **waits);
   if (!sockets.ok()) return sockets.failure();
   auto opened = std::make_unique<zmq_endpoint>(
       std::move(self), settings, std::move(sockets).value(), events, std::move(waits).value());

@@ -18,11 +18,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cluster/link/admission.hpp"
 #include "config/outcome.hpp"
 #include "proto/envelope.pb.h"
 
@@ -48,7 +50,8 @@ struct link_settings {
   std::uint32_t chunk_bytes = 256u << 10;        // larger envelopes travel in chunks of this
   std::uint32_t compress_bytes_min = 16u << 10;  // smaller ones are sent as they are
   std::chrono::milliseconds silence_max{
-      3000};  // a peer that sends nothing (not even keep-alives) for so long is down
+      3000};               // a peer that sends nothing (not even keep-alives) for so long is down
+  link_security security;  // keys of this side and of those who may connect; none: loopback only
 };
 
 struct peer_view {
@@ -73,7 +76,8 @@ class link_events {
 class endpoint {
  public:
   // Binds and starts the I/O thread. Refuses (permission_denied) to listen on anything but
-  // loopback: node-to-node encryption is not there yet. Port taken: unavailable, naming the port.
+  // loopback without keys, and anywhere with keys where its own test of its door fails. Port
+  // taken: unavailable, naming the port.
   static result<std::unique_ptr<endpoint>> open(identity self, link_settings settings,
                                                 link_events& events);
   // Flushes for at most a second, says goodbye and closes; each peer that was up gets its
@@ -81,9 +85,16 @@ class endpoint {
   virtual ~endpoint() = default;
 
   // Dials a peer and keeps dialling (back-off 50 ms to 2 s) until disconnect(). The peer's name is
-  // learnt from its hello.
+  // learnt from its hello. not_found: with keys, and the key of that address is not known.
   virtual status connect(std::string address) = 0;
   virtual void disconnect(std::string_view address) = 0;
+
+  // From now on these keys may connect. Sessions of others end at once.
+  virtual void allow(keys::allow_list allowed) = 0;
+  // True: strangers can no longer be told from friends, so every socket is closed, for good.
+  virtual bool shut() const = 0;
+  // Why the last dial that failed for more than absence did so, and how to mend it.
+  virtual std::optional<error> dial_trouble() const = 0;
 
   // Accepts the envelope for target.node(): queued, in order. unavailable: no session with that
   // peer; resource_exhausted: its queue is full (the peer is slow or stalled).

@@ -42,6 +42,7 @@ link_loop::~link_loop() = default;
 status link_loop::connect(const std::string& address) {
   const auto where = tcp_address(address);
   if (!where.ok()) return where.failure();
+  if (shut_) return error{error_code::unavailable, "the link is closed: its gatekeeper ended", ""};
   if (dialled_.contains(*where)) return {};
   const auto channel = sockets_->dial(*where);
   if (!channel.ok()) return channel.failure();
@@ -87,6 +88,7 @@ void link_loop::send_submitted(time_us now) {
 }
 
 bool link_loop::turn(time_us now) {
+  if (!shut_ && !sockets_->guarded()) shut_down(now);
   take_submitted();
   bool again = false;
   if (sockets_->pending()) {
@@ -130,6 +132,7 @@ void link_loop::check_connections(time_us now) {
 void link_loop::tick(time_us now) {
   if (now >= next_tick_) submitted_.forget_emptied();
   peering_.tick(now, effects_);
+  sockets_->look_after_dials(now, [&](error why) { dial_trouble_ = std::move(why); });
   std::vector<session*> ended;
   for (auto& [number, s] : sessions_) {
     s->core.tick(now);
@@ -154,13 +157,15 @@ void link_loop::receive_frame(channel_id from, zmq::message_t& frame, time_us no
   if (decode_header(bytes, header) != frame_fault::none) return count_malformed(from);
   const bool in_session = sequenced(header.kind) || header.kind == frame_kind::acknowledgement;
   if (!in_session) {
-    if (!peering_.control(from, header, bytes.subspan(header_bytes), now, effects_))
+    if (!peering_.control(from, holder_of(from, frame), header, bytes.subspan(header_bytes), now,
+                          effects_))
       count_malformed(from);
     return carry_out(now);
   }
   auto found = sessions_.find(header.session);
   if (found == sessions_.end() || !found->second->up || found->second->channel != from) {
-    const bool admitted = peering_.admit(from, header.session, now, effects_);
+    const bool admitted =
+        peering_.admit(from, holder_of(from, frame), header.session, now, effects_);
     carry_out(now);
     if (!admitted) return;
     found = sessions_.find(header.session);

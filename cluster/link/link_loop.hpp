@@ -49,6 +49,9 @@ class link_loop {
 
   status connect(const std::string& address);
   void disconnect(std::string_view address, time_us now);
+  void allow(keys::allow_list allowed, time_us now);
+  bool shut() const { return shut_; }  // the sockets lost their guard and are closed
+  const std::optional<error>& dial_trouble() const { return dial_trouble_; }
   bool idle() const;        // nothing accepted is unacknowledged
   void close(time_us now);  // goodbye to all; every session ends
 
@@ -71,6 +74,8 @@ class link_loop {
   };
 
   void take_submitted();
+  credential holder_of(channel_id channel, zmq::message_t& frame) const;
+  void shut_down(time_us now);
   void receive_frame(channel_id from, zmq::message_t& frame, time_us now);
   void receive_body(session& s, const frame_header& header, zmq::message_t& frame, time_us now);
   bool unpack(const frame_header& header, std::span<const std::uint8_t> packed,
@@ -107,6 +112,8 @@ class link_loop {
   time_us next_tick_ = 0;
   time_us probe_incoming_at_ = 0;
   bool held_back_ = false;
+  bool shut_ = false;
+  std::optional<error> dial_trouble_;
 };
 
 }  // namespace troupe::link

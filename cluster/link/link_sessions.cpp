@@ -19,6 +19,10 @@ void link_loop::carry_out(time_us now) {
         send_control(effect, now);
       } else if (effect.kind == peering_effect::what::open_session) {
         open_session(effect, now);
+      } else if (effect.kind == peering_effect::what::dial_refused) {
+        dial_trouble_ = error{error_code::permission_denied,
+                              sockets_->address_of(effect.channel) + ": " + effect.reason,
+                              "compare the names and keys of both sides (`troupe keys list`)"};
       } else if (const auto found = sessions_.find(effect.session); found != sessions_.end()) {
         session& s = *found->second;
         if (effect.kind == peering_effect::what::end_session) {
@@ -35,6 +39,30 @@ void link_loop::carry_out(time_us now) {
       }
     }
   }
+}
+
+credential link_loop::holder_of(channel_id channel, zmq::message_t& frame) const {
+  if (!settings_.security.on()) return {};
+  return credential_of(settings_.security, sockets_->key_of(channel, frame),
+                       socket_set::is_dial(channel));
+}
+
+void link_loop::allow(keys::allow_list allowed, time_us now) {
+  settings_.security.allowed = std::move(allowed);
+  sockets_->allow(settings_.security.allowed);
+  peering_.review([this](const keys::public_key& key,
+                         bool dialled) { return credential_of(settings_.security, key, dialled); },
+                  now, effects_);
+  carry_out(now);
+}
+
+void link_loop::shut_down(time_us now) {
+  close(now);
+  shut_ = true;
+  for (const auto& [address, channel] : dialled_) peering_.remove_dial(channel, effects_);
+  effects_.clear();
+  dialled_.clear();
+  sockets_->shut();
 }
 
 void link_loop::send_control(const peering_effect& effect, time_us now) {

@@ -10,6 +10,10 @@ constexpr time_us half_open_time = 5'000'000;
 constexpr std::size_t name_bytes_max = 256;
 constexpr std::uint32_t silence_ms_min = 10, silence_ms_max = 3'600'000;
 
+bool is_client(const proto::LinkHello& hello) {
+  return hello.role() == proto::LinkHello::CLIENT;
+}
+
 peering_effect control_effect(channel_id channel, frame_kind kind, std::string body) {
   peering_effect effect;
   effect.kind = peering_effect::what::send_control;
@@ -118,16 +122,18 @@ void peering_core::tick(time_us now, effects& out) {
   for (const std::uint64_t number : old) close(number, "never confirmed", now, out);
 }
 
-bool peering_core::control(channel_id from, const frame_header& header,
+bool peering_core::control(channel_id from, const credential& holder, const frame_header& header,
                            std::span<const std::uint8_t> body, time_us now, effects& out) {
   const int size = static_cast<int>(body.size());
   if (header.kind == frame_kind::hello) {
     proto::LinkHello hello;
-    return hello.ParseFromArray(body.data(), size) && on_hello(from, header, hello, now, out);
+    return hello.ParseFromArray(body.data(), size) &&
+           on_hello(from, holder, header, hello, now, out);
   }
   if (header.kind == frame_kind::welcome) {
     proto::LinkWelcome welcome;
-    return welcome.ParseFromArray(body.data(), size) && on_welcome(from, header, welcome, now, out);
+    return welcome.ParseFromArray(body.data(), size) &&
+           on_welcome(from, holder, header, welcome, now, out);
   }
   if (header.kind == frame_kind::refusal) {
     proto::LinkRefusal refusal;
@@ -141,7 +147,7 @@ bool peering_core::control(channel_id from, const frame_header& header,
   }
   if (header.kind != frame_kind::goodbye) return false;
   const auto found = sessions_.find(header.session);
-  if (found == sessions_.end()) return true;
+  if (found == sessions_.end() || found->second.key != holder.key) return true;
   proto::LinkGoodbye goodbye;
   if (!goodbye.ParseFromArray(body.data(), size)) return false;
   close(header.session, goodbye.reason().empty() ? "the peer said goodbye" : goodbye.reason(), now,
@@ -161,7 +167,7 @@ void peering_core::refuse(channel_id channel, const proto::LinkHello& hello,
   out.push_back(control_effect(channel, frame_kind::refusal, refusal.SerializeAsString()));
 }
 
-bool peering_core::on_hello(channel_id from, const frame_header& header,
+bool peering_core::on_hello(channel_id from, const credential& holder, const frame_header& header,
                             const proto::LinkHello& hello, time_us now, effects& out) {
   if (hello.protocol_version() != protocol_version)
     return refuse(from, hello, proto::LinkRefusal::OTHER_VERSION,
@@ -172,8 +178,10 @@ bool peering_core::on_hello(channel_id from, const frame_header& header,
     return refuse(from, hello, proto::LinkRefusal::SAME_NAME,
                   "this is " + self_.name + " itself, or a second node of that name", 0, out),
            true;
+  if (std::string why = objection(holder, hello.name(), is_client(hello)); !why.empty())
+    return refuse(from, hello, proto::LinkRefusal::WRONG_KEY, std::move(why), 0, out), true;
   identity peer{hello.name(), hello.incarnation(),
-                hello.role() == proto::LinkHello::CLIENT ? peer_role::client : peer_role::node};
+                is_client(hello) ? peer_role::client : peer_role::node};
   const auto seen = incarnation_.find(peer.name);
   if (seen != incarnation_.end() && peer.incarnation < seen->second)
     return refuse(from, hello, proto::LinkRefusal::STALE_INCARNATION,
@@ -181,13 +189,17 @@ bool peering_core::on_hello(channel_id from, const frame_header& header,
            true;
   if (const auto up = up_.find(peer.name); up != up_.end()) {
     session_record& existing = sessions_.at(up->second);
+    if (is_client(hello) && existing.key != holder.key)
+      return refuse(from, hello, proto::LinkRefusal::WRONG_KEY, "another key has that name now", 0,
+                    out),
+             true;
     const std::uint64_t existing_incarnation = existing.peer.incarnation;
     if (peer.incarnation < existing_incarnation)
       return refuse(from, hello, proto::LinkRefusal::STALE_INCARNATION,
                     "incarnation " + std::to_string(existing_incarnation) + " is here", 0, out),
              true;
     if (peer.incarnation == existing_incarnation) {
-      if (hello.session() == existing.peer_session) {
+      if (hello.session() == existing.peer_session && existing.key == holder.key) {
         existing.channel = from;
         return welcome(from, up->second, existing, out), true;
       }
@@ -211,7 +223,8 @@ bool peering_core::on_hello(channel_id from, const frame_header& header,
     return refuse(from, hello, proto::LinkRefusal::BUSY, "too many greetings at once", 0, out),
            true;
   const std::uint64_t session = draw_();
-  const session_record record{std::move(peer), hello.session(), from, false, false, now};
+  const session_record record{std::move(peer), hello.session(), from, false, false, now,
+                              holder.key};
   open(session, record, hello, header.sent_at, out);
   welcome(from, session, record, out);
   return true;
@@ -225,7 +238,7 @@ void peering_core::welcome(channel_id to, std::uint64_t session, const session_r
   out.push_back(control_effect(to, frame_kind::welcome, welcome.SerializeAsString()));
 }
 
-bool peering_core::on_welcome(channel_id from, const frame_header& header,
+bool peering_core::on_welcome(channel_id from, const credential& holder, const frame_header& header,
                               const proto::LinkWelcome& welcome, time_us now, effects& out) {
   const auto found = dials_.find(from);
   if (found == dials_.end() || bad_hello(welcome.hello())) return false;
@@ -233,7 +246,11 @@ bool peering_core::on_welcome(channel_id from, const frame_header& header,
   const proto::LinkHello& hello = welcome.hello();
   if (d.state != dial_state::greeting || welcome.answers() != d.session) return true;  // late
   identity peer{hello.name(), hello.incarnation(),
-                hello.role() == proto::LinkHello::CLIENT ? peer_role::client : peer_role::node};
+                is_client(hello) ? peer_role::client : peer_role::node};
+  if (std::string why = objection(holder, hello.name(), is_client(hello)); !why.empty()) {
+    park(d, peer.name, now);
+    return tell_refused(from, hello.name() + " answers there: " + why, out), true;
+  }
   if (peer.name == self_.name) return park(d, peer.name, now), true;
   if (const auto up = up_.find(peer.name); up != up_.end()) {
     if (peer.incarnation <= sessions_.at(up->second).peer.incarnation)
@@ -248,7 +265,7 @@ bool peering_core::on_welcome(channel_id from, const frame_header& header,
   d.state = dial_state::joined;
   d.peer = peer.name;
   d.replaces = 0;
-  session_record record{std::move(peer), hello.session(), from, false, true, now};
+  session_record record{std::move(peer), hello.session(), from, false, true, now, holder.key};
   open(d.session, std::move(record), hello, header.sent_at, out);
   make_up(d.session, out);
   return true;
@@ -267,6 +284,8 @@ bool peering_core::on_refusal(channel_id from, const proto::LinkRefusal& refusal
     greet(from, d, now, out);
   } else {
     park(d, refusal.name(), now);
+    if (refusal.reason() != proto::LinkRefusal::ALREADY_CONNECTED)
+      tell_refused(from, refusal.name() + " refused: " + refusal.message(), out);
   }
   return true;
 }
@@ -298,9 +317,10 @@ void peering_core::make_up(std::uint64_t session, effects& out) {
   out.push_back(std::move(effect));
 }
 
-bool peering_core::admit(channel_id from, std::uint64_t session, time_us now, effects& out) {
+bool peering_core::admit(channel_id from, const credential& holder, std::uint64_t session,
+                         time_us now, effects& out) {
   const auto found = sessions_.find(session);
-  if (found != sessions_.end()) {
+  if (found != sessions_.end() && found->second.key == holder.key) {
     if (!found->second.up) {
       const auto other = up_.find(found->second.peer.name);
       if (other == up_.end()) {
@@ -318,6 +338,35 @@ bool peering_core::admit(channel_id from, std::uint64_t session, time_us now, ef
   reset.session = session;
   out.push_back(std::move(reset));
   return false;
+}
+
+void peering_core::tell_refused(channel_id dial, std::string why, effects& out) {
+  peering_effect effect;
+  effect.kind = peering_effect::what::dial_refused;
+  effect.channel = dial;
+  effect.reason = std::move(why);
+  out.push_back(std::move(effect));
+}
+
+void peering_core::review(
+    const std::function<credential(const keys::public_key&, bool dialled)>& holder_of, time_us now,
+    effects& out) {
+  std::vector<std::pair<std::uint64_t, std::string>> ended;
+  for (const auto& [number, record] : sessions_) {
+    std::string why = objection(holder_of(record.key, record.dialled), record.peer.name,
+                                record.peer.role == peer_role::client);
+    if (!why.empty()) ended.emplace_back(number, std::move(why));
+  }
+  for (auto& [number, why] : ended) {
+    const session_record& record = sessions_.at(number);
+    proto::LinkGoodbye goodbye;
+    goodbye.set_reason(self_.name + " ended the session: " + why);
+    auto farewell =
+        control_effect(record.channel, frame_kind::goodbye, goodbye.SerializeAsString());
+    farewell.session = record.peer_session;
+    out.push_back(std::move(farewell));
+    close(number, std::move(why), now, out);
+  }
 }
 
 void peering_core::close(std::uint64_t session, std::string reason, time_us now, effects& out) {

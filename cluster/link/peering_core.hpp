@@ -29,7 +29,12 @@
 //                            (the connection moved) same, replaces the session that is up      old
 //                            session ends; welcome, half open same, else refusal already_connected
 //   our own name             any                                        refusal same_name
+//   any                      from a key that may not greet so           refusal wrong_key
+//                            (admission.hpp), or that does not hold
+//                            a client's name that is in use
 //
+// A welcome from a key that may not greet so parks the dial, too. A session belongs to the key that
+// it was greeted with: frames and goodbyes for it count from that key only.
 // Invariants: at most one session with a name is up. A session number is drawn at random and never
 // used twice. Threading: one thread at a time.
 #pragma once
@@ -41,6 +46,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cluster/link/admission.hpp"
 #include "cluster/link/link.hpp"
 #include "cluster/link/session_core.hpp"
 #include "proto/link.pb.h"
@@ -60,7 +66,7 @@ struct peering_settings {
 
 // What the shell has to do.
 struct peering_effect {
-  enum class what { send_control, open_session, session_up, end_session };
+  enum class what { send_control, open_session, session_up, end_session, dial_refused };
   what kind = what::send_control;
   channel_id channel = 0;
   frame_kind control = frame_kind::hello;  // send_control, with body
@@ -70,7 +76,7 @@ struct peering_effect {
   session_settings settings;  // open_session
   std::uint64_t peer_session = 0;
   time_us peer_sent_at = 0;
-  std::string reason;  // end_session
+  std::string reason;  // end_session, dial_refused
 };
 
 class peering_core {
@@ -84,15 +90,19 @@ class peering_core {
   void dial_lost(channel_id channel);
   void tick(time_us now, effects& out);
 
-  // A hello, welcome, refusal, reset or goodbye frame. False where it is malformed or makes no
-  // sense here.
-  bool control(channel_id from, const frame_header& header, std::span<const std::uint8_t> body,
-               time_us now, effects& out);
+  // A hello, welcome, refusal, reset or goodbye frame, and whose key it came with. False where it
+  // is malformed or makes no sense here.
+  bool control(channel_id from, const credential& holder, const frame_header& header,
+               std::span<const std::uint8_t> body, time_us now, effects& out);
   // Any other frame: the session that it belongs to, if that is up (a half-open one becomes so).
   // Unknown ones are answered with a reset.
-  bool admit(channel_id from, std::uint64_t session, time_us now, effects& out);
+  bool admit(channel_id from, const credential& holder, std::uint64_t session, time_us now,
+             effects& out);
   // The shell found a session ended (its core, or a broken connection).
   void session_ended(std::uint64_t session, time_us now, effects& out);
+  // The keys' list is another one: sessions whose key may no longer greet so end.
+  void review(const std::function<credential(const keys::public_key&, bool dialled)>& holder_of,
+              time_us now, effects& out);
 
  private:
   enum class dial_state { away, greeting, parked, joined };
@@ -110,6 +120,7 @@ class peering_core {
     bool up;
     bool dialled;
     time_us opened_at;
+    keys::public_key key;
   };
 
   proto::LinkHello own_hello(std::uint64_t session) const;
@@ -117,15 +128,17 @@ class peering_core {
   void park(dial& d, std::string peer, time_us now);
   void refuse(channel_id channel, const proto::LinkHello& hello, proto::LinkRefusal::Reason reason,
               std::string message, std::uint64_t existing, effects& out);
-  bool on_hello(channel_id from, const frame_header&, const proto::LinkHello&, time_us, effects&);
-  bool on_welcome(channel_id from, const frame_header&, const proto::LinkWelcome&, time_us,
-                  effects&);
+  bool on_hello(channel_id from, const credential&, const frame_header&, const proto::LinkHello&,
+                time_us, effects&);
+  bool on_welcome(channel_id from, const credential&, const frame_header&,
+                  const proto::LinkWelcome&, time_us, effects&);
   bool on_refusal(channel_id from, const proto::LinkRefusal&, time_us, effects&);
   void welcome(channel_id to, std::uint64_t session, const session_record& record, effects& out);
   void open(std::uint64_t session, session_record record, const proto::LinkHello& hello,
             time_us sent_at, effects& out);
   void make_up(std::uint64_t session, effects& out);
   void close(std::uint64_t session, std::string reason, time_us now, effects& out);
+  void tell_refused(channel_id dial, std::string why, effects& out);
   bool bad_hello(const proto::LinkHello& hello) const;
   session_settings settings_for(const proto::LinkHello& hello) const;
   void remember(const identity& peer);

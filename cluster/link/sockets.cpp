@@ -5,6 +5,10 @@
 #include <map>
 #include <utility>
 
+#include "cluster/link/curve_sockets.hpp"
+#include "cluster/link/dial_watch.hpp"
+#include "cluster/link/gatekeeper.hpp"
+
 namespace troupe::link {
 namespace {
 
@@ -14,6 +18,7 @@ constexpr int receive_frames_max = 256;
 constexpr int handshake_ms = 5000;
 constexpr int reconnect_ms_min = 50, reconnect_ms_max = 2000;
 constexpr int linger_ms = 100;  // for a goodbye; everything else is drained before
+constexpr time_us dial_again_us = 1'000'000;
 
 error zmq_failure(const std::string& what, const zmq::error_t& e) {
   return {error_code::internal, what + ": " + e.what(), ""};
@@ -50,8 +55,8 @@ namespace {
 
 class zmq_sockets final : public socket_set {
  public:
-  zmq_sockets(std::chrono::milliseconds silence_max, waiting& waits)
-      : silence_max_(silence_max), waits_(waits) {}
+  zmq_sockets(const link_settings& settings, waiting& waits)
+      : silence_max_(settings.silence_max), security_(settings.security), waits_(waits) {}
   status listen(const std::string& address);
 
   const std::string& address() const override { return address_; }
@@ -66,6 +71,11 @@ class zmq_sockets final : public socket_set {
   bool incoming_broke() override;
   bool pending() override;
   void woken(std::span<const std::uint64_t> keys) override;
+  keys::public_key key_of(channel_id channel, zmq::message_t& frame) const override;
+  void allow(const keys::allow_list& allowed) override;
+  void look_after_dials(time_us now, const std::function<void(error)>& tell) override;
+  bool guarded() const override { return !keeper_ || keeper_->alive(); }
+  void shut() override;
 
  private:
   // What `waits_` calls them; a dial goes by its channel.
@@ -80,21 +90,30 @@ class zmq_sockets final : public socket_set {
     bool many = false;            // as last asked: one was not all
     bool connected = false;       // dials: as last asked
     bool told_connected = false;  // and as last told
+    keys::public_key server{};    // dials: that has to answer
+    dial_watch watch{};
+    time_us again_at = 0;  // dials: made anew then; 0: no need
   };
 
   static void ask(link_socket& s);
   void set_options(zmq::socket_t& socket) const;
+  status guard();
+  std::set<keys::public_key> admitted() const;
+  status open_dial(channel_id channel, link_socket& dialled);
   bool receive_one(channel_id dial, link_socket& from, zmq::message_t& frame, channel_id& channel,
                    bool& whole);
 
   std::chrono::milliseconds silence_max_;
+  link_security security_;
   waiting& waits_;
   std::string address_;
   zmq::context_t context_{1};
+  std::unique_ptr<gatekeeper> keeper_;
   std::unique_ptr<link_socket> router_;
   std::unique_ptr<link_socket> monitor_;
   std::map<channel_id, link_socket> dials_;
   channel_id next_dial_ = 1;
+  std::uint64_t watches_ = 0;
 };
 
 void zmq_sockets::set_options(zmq::socket_t& socket) const {
@@ -111,14 +130,17 @@ void zmq_sockets::set_options(zmq::socket_t& socket) const {
 status zmq_sockets::listen(const std::string& address) {
   const auto where = tcp_address(address);
   if (!where.ok()) return where.failure();
-  if (!is_loopback(*where))
+  if (!is_loopback(*where) && !security_.on())
     return error{error_code::permission_denied,
-                 "will not listen on " + *where + ": links between machines are not encrypted yet",
+                 "will not listen on " + *where + " without keys: anybody there could join",
+                 "set link.security: curve and make this node's keys (`troupe keys make`), or "
                  "listen on 127.0.0.1"};
+  if (const status guarded = guard(); !guarded.ok()) return guarded;
   auto router = std::make_unique<link_socket>();
   router->socket = zmq::socket_t(context_, zmq::socket_type::router);
   set_options(router->socket);
   router->socket.set(zmq::sockopt::router_mandatory, 1);
+  if (security_.on()) serve_encrypted(router->socket, security_.own);
   try {
     std::string with_port = *where;
     if (with_port.ends_with(":0")) with_port.replace(with_port.size() - 1, 1, "*");
@@ -151,25 +173,89 @@ status zmq_sockets::listen(const std::string& address) {
 result<channel_id> zmq_sockets::dial(const std::string& address) {
   const auto where = tcp_address(address);
   if (!where.ok()) return where.failure();
+  link_socket dialled;
+  dialled.address = *where;
+  dialled.server = security_.server_at(*where);
+  if (security_.on() && dialled.server.empty())
+    return error{error_code::not_found, "no key is listed for " + *where,
+                 "list it: `troupe keys allow NAME KEY --address " + where->substr(6) +
+                     "`, with the key that `troupe keys show` prints there"};
+  const channel_id channel = next_dial_++;
+  if (const status opened = open_dial(channel, dialled); !opened.ok()) return opened.failure();
+  dials_.emplace(channel, std::move(dialled));
+  return channel;
+}
+
+status zmq_sockets::open_dial(channel_id channel, link_socket& dialled) {
   try {
-    link_socket dialled;
     dialled.socket = zmq::socket_t(context_, zmq::socket_type::dealer);
     set_options(dialled.socket);
     dialled.socket.set(zmq::sockopt::immediate, 1);
     dialled.socket.set(zmq::sockopt::reconnect_ivl, reconnect_ms_min);
     dialled.socket.set(zmq::sockopt::reconnect_ivl_max, reconnect_ms_max);
-    dialled.socket.connect(*where);
-    dialled.address = *where;
+    if (security_.on()) dial_encrypted(dialled.socket, security_.own, dialled.server);
+    dialled.watch = dial_watch(context_, dialled.socket, ++watches_);
+    dialled.socket.connect(dialled.address);
     dialled.fd = dialled.socket.get(zmq::sockopt::fd);
-    const channel_id channel = next_dial_++;
-    if (const status watched = waits_.watch(dialled.fd, channel); !watched.ok())
-      return watched.failure();
-    dials_.emplace(channel, std::move(dialled));
-    return channel;
+    dialled.used = true;
+    return waits_.watch(dialled.fd, channel);
   } catch (const zmq::error_t& e) {
-    return error{error_code::invalid_argument, "cannot dial " + *where + ": " + e.what(),
+    return error{error_code::invalid_argument, "cannot dial " + dialled.address + ": " + e.what(),
                  "write HOST:PORT"};
   }
+}
+
+// ZeroMQ never tries again where the other side refused; a list that has changed, or a daemon that
+// was started with other settings, has to be noticed all the same.
+void zmq_sockets::look_after_dials(time_us now, const std::function<void(error)>& tell) {
+  for (auto& [channel, dialled] : dials_) {
+    const auto failed = dialled.watch.look();
+    if (failed) {
+      tell(trouble_of(*failed, dialled.address, security_.on(), dialled.server));
+      if (*failed != handshake_failure::unknown) dialled.again_at = now + dial_again_us;
+    }
+    if (dialled.again_at == 0 || now < dialled.again_at) continue;
+    dialled.again_at = 0;
+    waits_.forget(dialled.fd);
+    dialled.watch = {};
+    if (!open_dial(channel, dialled).ok()) dialled.again_at = now + dial_again_us;
+  }
+}
+
+std::set<keys::public_key> zmq_sockets::admitted() const {
+  std::set<keys::public_key> out = {security_.own.shown};
+  for (const keys::allowed_key& one : security_.allowed.all()) out.insert(one.key);
+  return out;
+}
+
+status zmq_sockets::guard() {
+  if (!security_.on()) return {};
+  auto keeper = gatekeeper::open(context_, admitted());
+  if (!keeper.ok()) return keeper.failure();
+  keeper_ = std::move(*keeper);
+  if (const status proven = prove_gate(context_, security_.own); !proven.ok()) return proven;
+  keeper_->tell_of_strangers();
+  return {};
+}
+
+keys::public_key zmq_sockets::key_of(channel_id channel, zmq::message_t& frame) const {
+  if (!is_dial(channel)) return bearer_of(frame);
+  const auto found = dials_.find(channel);
+  return found == dials_.end() ? keys::public_key() : found->second.server;
+}
+
+void zmq_sockets::allow(const keys::allow_list& allowed) {
+  security_.allowed = allowed;
+  if (keeper_) keeper_->allow(admitted());
+}
+
+void zmq_sockets::shut() {
+  if (router_) waits_.forget(router_->fd);
+  if (monitor_) waits_.forget(monitor_->fd);
+  for (auto& [channel, dialled] : dials_) waits_.forget(dialled.fd);
+  dials_.clear();
+  router_.reset();
+  monitor_.reset();
 }
 
 void zmq_sockets::undial(channel_id channel) {
@@ -306,9 +392,9 @@ bool zmq_sockets::incoming_broke() {
 void zmq_sockets::woken(std::span<const std::uint64_t> keys) {
   for (const std::uint64_t key : keys) {
     if (key == router_key) {
-      router_->used = true;
+      if (router_) router_->used = true;
     } else if (key == monitor_key) {
-      monitor_->used = true;
+      if (monitor_) monitor_->used = true;
     } else if (const auto found = dials_.find(key); found != dials_.end()) {
       found->second.used = true;
     }
@@ -317,13 +403,14 @@ void zmq_sockets::woken(std::span<const std::uint64_t> keys) {
 
 }  // namespace
 
-result<std::unique_ptr<socket_set>> open_sockets(const std::string& listen,
-                                                 std::chrono::milliseconds silence_max,
-                                                 waiting& waits) {
+result<std::unique_ptr<socket_set>> open_sockets(const link_settings& settings, waiting& waits) {
   try {
-    auto set = std::make_unique<zmq_sockets>(silence_max, waits);
-    if (!listen.empty())
-      if (const status bound = set->listen(listen); !bound.ok()) return bound.failure();
+    if (settings.security.on())
+      if (const status pair = check_key_pair(settings.security.own); !pair.ok())
+        return pair.failure();
+    auto set = std::make_unique<zmq_sockets>(settings, waits);
+    if (!settings.listen.empty())
+      if (const status bound = set->listen(settings.listen); !bound.ok()) return bound.failure();
     return std::unique_ptr<socket_set>(std::move(set));
   } catch (const zmq::error_t& e) {
     return zmq_failure("the link could not set its sockets up", e);

@@ -5,7 +5,8 @@
 // asks for). Waiting for the sockets' descriptors needs no lock, since that does not touch the
 // sockets. ZeroMQ signals edges: after any call on a socket its descriptor says nothing until
 // pending() was asked. The options of every socket are set in one place, set_options in
-// sockets.cpp; encryption belongs there too.
+// sockets.cpp, encryption by curve_sockets.hpp. A dial whose handshake was refused is dead for
+// ZeroMQ; look_after_dials makes it anew.
 #pragma once
 
 #include <chrono>
@@ -55,15 +56,22 @@ class socket_set {
   virtual bool pending() = 0;
   virtual void woken(std::span<const std::uint64_t> keys) = 0;  // what wait() found
 
+  // The key that the other end of the channel has proven to hold; empty: none.
+  virtual keys::public_key key_of(channel_id, zmq::message_t&) const { return {}; }
+  virtual void allow(const keys::allow_list&) {}
+  // Every now and then: says what went wrong with dials' handshakes, and tries those again.
+  virtual void look_after_dials(time_us, const std::function<void(error)>&) {}
+  // False: whoever tells strangers from friends is gone. Then shut() closes every socket, for good.
+  virtual bool guarded() const { return true; }
+  virtual void shut() {}
+
  protected:
   static constexpr channel_id first_incoming = channel_id{1} << 32;
 };
 
 // listen as in link_settings; empty: no ROUTER. `waits` watches every socket, and must outlive
 // them.
-result<std::unique_ptr<socket_set>> open_sockets(const std::string& listen,
-                                                 std::chrono::milliseconds silence_max,
-                                                 waiting& waits);
+result<std::unique_ptr<socket_set>> open_sockets(const link_settings& settings, waiting& waits);
 
 // "tcp://127.0.0.1:7411" or "127.0.0.1:7411" as ZeroMQ wants it; invalid_argument where it is
 // neither.

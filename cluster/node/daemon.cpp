@@ -17,6 +17,7 @@
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
 #include "cluster/node/log_sinks.hpp"
+#include "cluster/node/peer_keys.hpp"
 #include "cluster/node/state_directory.hpp"
 #include "cluster/node/supervisor.hpp"
 #include "cluster/node/switchboard.hpp"
@@ -65,7 +66,8 @@ class node_daemon final : public daemon, private link::link_events {
         audit_(std::move(audit)),
         board_(settings_.name),
         budget_(settings_.restarts_max, settings_.restart_window),
-        config_(settings_.workers) {}
+        config_(settings_.workers),
+        keys_(settings_) {}
 
   ~node_daemon() override { close(); }
 
@@ -117,6 +119,7 @@ class node_daemon final : public daemon, private link::link_events {
   std::atomic<link::endpoint*> shown_endpoint_{nullptr};
   std::atomic<bool> models_known_{false};
   steady_clock::time_point began_ = steady_clock::now();
+  peer_keys keys_;
   std::unique_ptr<link::endpoint> endpoint_;
   std::unique_ptr<http::server> http_;
 };
@@ -235,14 +238,14 @@ status node_daemon::begin() {
   board_.on_client_unreachable([this](const std::string& client) {
     board_.notice("gateway", std::make_shared<troupe::node_lost>(client));
   });
+  if (status read = keys_.read(settings_.link.security); !read) return read;
   result<std::unique_ptr<link::endpoint>> opened = link::endpoint::open(
       {settings_.name, state_.incarnation(), link::peer_role::node}, settings_.link, *this);
   if (!opened) return opened.failure();
   endpoint_ = std::move(*opened);
   board_.connect(endpoint_.get());
   shown_endpoint_ = endpoint_.get();
-  for (const std::string& peer : settings_.peers)
-    if (status dialled = endpoint_->connect(peer); !dialled) return dialled;
+  if (status dialled = keys_.dial(*endpoint_); !dialled) return dialled;
   const auto until = steady_clock::now() + models_wait;
   while (!models_known_ && steady_clock::now() < until) {
     const wakeups::news news = wakeups_.wait(milliseconds(100));
@@ -299,7 +302,14 @@ int node_daemon::run() {
   spdlog::info("node_serves address={} incarnation={} profile={} version={}", address(),
                state_.incarnation(), settings_.profile, version());
   for (;;) {
-    const wakeups::news news = wakeups_.wait(milliseconds(3'600'000));
+    const wakeups::news news = wakeups_.wait(keys_.look_every());
+    keys_.follow(*endpoint_);
+    if (endpoint_->shut()) {
+      spdlog::critical("node_gives_up why=the link lost its gatekeeper");
+      audit_->write({"daemon", "stop", "failed", {{"reason", "the link lost its gatekeeper"}}});
+      stop_roles();
+      return exit_broken;
+    }
     if (news.asked_to_stop) {
       audit_->write({"signal", "stop", "done"});
       return stop(settings_.stop_wait);

@@ -145,6 +145,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.restart_window = from.duration("node.restart_window");
   out.stop_wait = from.duration("node.stop_wait");
   out.peers = from.list("membership.peers");
+  out.encrypts = from.text("link.security") == "curve";
+  out.keys = keys::place_of(from);
   out.computes = from.flag("inference.enabled");
 
   out.link = link_part(from);

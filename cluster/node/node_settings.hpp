@@ -8,6 +8,7 @@
 #include "actors/spawn.hpp"
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/http_server.hpp"
+#include "cluster/keys/key_file.hpp"
 #include "cluster/link/link.hpp"
 #include "cluster/node/node_role.hpp"
 #include "config/settings.hpp"
@@ -25,6 +26,8 @@ struct node_settings {
   std::chrono::milliseconds restart_window{10'000};
   std::chrono::milliseconds stop_wait{5'000};
   std::vector<std::string> peers;
+  bool encrypts = false;  // its links
+  keys::key_place keys;
   bool computes = true;
 
   link::link_settings link;

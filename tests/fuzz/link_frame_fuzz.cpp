@@ -59,8 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     peering_core::effects effects;
     peering.add_dial(1);
     peering.dial_connected(1, 1, effects);
-    peering.control(1, header, body, 2, effects);
-    peering.admit(1, header.session, 3, effects);
+    peering.control(1, {}, header, body, 2, effects);
+    peering.admit(1, {}, header.session, 3, effects);
   }
   return 0;
 }

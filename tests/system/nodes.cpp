@@ -48,7 +48,8 @@ node::node(const node_wish& wish) {
   else if (wish.has_model)
     std::filesystem::create_symlink(tiny_model(), models / "tiny.gguf");
   std::string yaml = "node:\n  name: " + wish.name + "\n  state_dir: state\n  stop_wait: 2s\n" +
-                     "link:\n  listen: " + wish.listen + "\nmodels:\n  directories: [models]\n" +
+                     "link:\n  listen: " + wish.listen + "\n" + wish.link +
+                     "models:\n  directories: [models]\n" +
                      (wish.preloads ? "  preload: [tiny]\n" : "") +
                      "membership:\n  heartbeat_interval: 100ms\n  down_after: 1500ms\n  peers: [";
   for (const std::string& peer : wish.peers) yaml += (yaml.back() == '[' ? "" : ", ") + peer;

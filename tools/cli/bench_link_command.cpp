@@ -27,7 +27,11 @@ void print_document(const link_bench_request& request, const link::link_bench_re
                     {"throughput_ratio", row.throughput_ratio},
                     {"fresh_messages_per_second", row.fresh_messages_per_second},
                     {"fresh_throughput_ratio", row.fresh_throughput_ratio}});
-  std::cout << json{{"pairs", request.settings.pairs}, {"rows", rows}}.dump(2) << "\n";
+  std::cout << json{{"pairs", request.settings.pairs},
+                    {"encrypted", request.settings.encrypted},
+                    {"rows", rows}}
+                   .dump(2)
+            << "\n";
 }
 
 int bench_link(const link_bench_request& request) {
@@ -39,8 +43,8 @@ int bench_link(const link_bench_request& request) {
   }
   std::printf(
       "actor to actor, two processes, tcp loopback, beside raw ZeroMQ; medians of %u alternating "
-      "pairs\n",
-      request.settings.pairs);
+      "pairs%s\n",
+      request.settings.pairs, request.settings.encrypted ? "; ours encrypted" : "");
   for (const link::link_bench_row& row : report->rows) {
     std::printf("%u B: round trip %.1f us, raw %.1f us, ratio %.2f\n", row.size_bytes,
                 row.round_trip_us, row.raw_round_trip_us, row.round_trip_ratio);
@@ -72,6 +76,8 @@ void add_bench_link(CLI::App& bench, action& chosen) {
                   "alternating pairs of measurements, of which the median counts")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1000u));
+  command.add_flag("--curve", request->settings.encrypted,
+                   "encrypt the link, as between machines; raw ZeroMQ stays as it is");
   command.add_flag("--json", request->json, "print one JSON document (tools/README.md)");
   command.callback([&chosen, request] { chosen = [request] { return bench_link(*request); }; });
 }

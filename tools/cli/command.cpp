@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "tools/cli/cluster_command.hpp"
 #include "tools/cli/version.hpp"
 
 namespace troupe::cli {
@@ -51,6 +52,8 @@ int run(int argc, const char* const* argv) {
   add_release(app, chosen);
   add_status(app, chosen);
   add_node(app, chosen);
+  add_keys(app, chosen);
+  add_cluster(app, chosen);
   add_generate(app, chosen);
   add_model(app, chosen);
   add_bench(app, chosen);

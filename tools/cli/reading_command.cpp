@@ -8,12 +8,14 @@
 #include "cluster/client/troupe.hpp"
 #include "tools/cli/answer_document.hpp"
 #include "tools/cli/command.hpp"
+#include "tools/cli/connecting.hpp"
 
 namespace troupe::cli {
 namespace {
 
 struct reading_request {
   std::string at;
+  client::connect_options connection;
   client::job job;
   double wait_seconds = 600;
   bool json = false;
@@ -54,7 +56,7 @@ std::string document_of(const client::report& report, bool score) {
 }
 
 int read_prompt(const reading_request& request) {
-  auto cluster = client::cluster::connect(request.at);
+  auto cluster = client::cluster::connect(request.at, request.connection);
   if (!cluster) return complain(cluster.failure());
   auto stream = (*cluster)->submit(request.job);
   if (!stream) return complain(stream.failure());
@@ -87,6 +89,7 @@ void add_reading(CLI::App& app, action& chosen, const char* name, const char* ab
   request->job.*wish = true;
   CLI::App& command = *app.add_subcommand(name, about);
   command.add_option("--at", request->at, "HOST:PORT of any node")->required();
+  add_connection_keys(command, request->connection);
   command.add_option("--model", request->job.model, "a model's name or digest")->required();
   CLI::Option_group& prompt = *command.add_option_group("the prompt");
   prompt.add_option("--prompt", request->job.prompt, "the prompt, UTF-8");
@@ -102,9 +105,10 @@ void add_reading(CLI::App& app, action& chosen, const char* name, const char* ab
   command.callback([&chosen, request] { chosen = [request] { return read_prompt(*request); }; });
 }
 
-int release(const std::string& at, const std::string& job, const std::string& model,
+int release(const std::string& at, const client::connect_options& connection,
+            const std::string& job, const std::string& model,
             const std::vector<std::int32_t>& ids) {
-  auto cluster = client::cluster::connect(at);
+  auto cluster = client::cluster::connect(at, connection);
   if (!cluster) return complain(cluster.failure());
   const auto told = job.empty() ? (*cluster)->release(model, ids) : (*cluster)->release(job);
   if (!told) return complain(told.failure());
@@ -128,6 +132,7 @@ void add_readings(CLI::App& app, action& chosen) {
 void add_release(CLI::App& app, action& chosen) {
   struct options {
     std::string at, job, model;
+    client::connect_options connection;
     std::vector<std::int32_t> ids;
   };
   auto given = std::make_shared<options>();
@@ -136,6 +141,7 @@ void add_release(CLI::App& app, action& chosen) {
   CLI::Option& job = *command.add_option(
       "JOB", given->job, "the last job of the conversation, as its report named it");
   command.add_option("--at", given->at, "HOST:PORT of the node that took the job")->required();
+  add_connection_keys(command, given->connection);
   CLI::Option& model =
       *command.add_option("--model", given->model, "with --ids, instead of a job")->excludes(&job);
   CLI::Option& ids = *command.add_option("--ids", given->ids, "token ids, parted by commas")
@@ -146,7 +152,9 @@ void add_release(CLI::App& app, action& chosen) {
   command.callback([&chosen, given, &command] {
     if (given->job.empty() && given->ids.empty())
       throw CLI::RequiredError(command.get_name() + ": a JOB, or --model with --ids");
-    chosen = [given] { return release(given->at, given->job, given->model, given->ids); };
+    chosen = [given] {
+      return release(given->at, given->connection, given->job, given->model, given->ids);
+    };
   });
 }
 

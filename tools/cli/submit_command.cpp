@@ -8,6 +8,7 @@
 #include "cluster/client/troupe.hpp"
 #include "tools/cli/answer_document.hpp"
 #include "tools/cli/command.hpp"
+#include "tools/cli/connecting.hpp"
 #include "tools/cli/sampling_options.hpp"
 
 namespace troupe::cli {
@@ -17,6 +18,7 @@ using std::chrono::steady_clock;
 
 struct submit_request {
   std::string at;
+  client::connect_options connection;
   client::job job;
   std::string chat, system;  // one user message, and what stands before it
   std::string schema_file;
@@ -59,7 +61,7 @@ result<client::job> job_of(const submit_request& request) {
 int submit(const submit_request& request) {
   const auto job = job_of(request);
   if (!job) return complain(job.failure());
-  auto cluster = client::cluster::connect(request.at);
+  auto cluster = client::cluster::connect(request.at, request.connection);
   if (!cluster) return complain(cluster.failure());
   served_answer answer;
   const auto started = steady_clock::now();
@@ -110,6 +112,7 @@ void add_submit(CLI::App& app, action& chosen) {
                   "HOST:PORT of any node, or several with commas: the answer "
                   "goes on at another one when its own dies")
       ->required();
+  add_connection_keys(command, request->connection);
   command.add_option("--model", request->job.model, "a model's name or digest")->required();
   CLI::Option_group& prompt = *command.add_option_group("the prompt");
   prompt.add_option("--prompt", request->job.prompt, "the prompt, UTF-8");

@@ -128,7 +128,12 @@ caf::behavior echoing(caf::stateful_actor<counting_state>* self, actor_side* sid
 
 class actor_server final : public bench_server {
  public:
-  actor_server() : side_("bench-server", true) {
+  explicit actor_server(const bench_keys& keys) : side_("bench-server", true) {
+    side_.settings_.security.own = keys.server;
+    if (!keys.client.empty())
+      (void)side_.settings_.security.allowed
+          .add({keys::key_role::node, "bench-client", keys.client.shown, {}})
+          .ok();
     side_.events_.actor = side_.system_.spawn(echoing, &side_);
   }
   status open() { return side_.open(); }
@@ -225,7 +230,9 @@ class actor_client final : public bench_client {
   actor_client() : side_("bench-client", false) {
     side_.events_.actor = side_.system_.spawn(driving, &side_);
   }
-  status open(const std::string& address) {
+  status open(const std::string& address, const bench_keys& keys) {
+    side_.settings_.security.own = keys.client;
+    if (!keys.client.empty()) side_.settings_.security.servers[address] = keys.server.shown;
     if (status opened = side_.open(); !opened.ok()) return opened;
     if (status dialled = side_.link_->connect(address); !dialled.ok()) return dialled;
     if (side_.events_.up.get_future().wait_for(wait_max) != std::future_status::ready)
@@ -258,15 +265,16 @@ class actor_client final : public bench_client {
 
 }  // namespace
 
-result<std::unique_ptr<bench_server>> make_actor_server() {
-  auto server = std::make_unique<actor_server>();
+result<std::unique_ptr<bench_server>> make_actor_server(const bench_keys& keys) {
+  auto server = std::make_unique<actor_server>(keys);
   if (const status opened = server->open(); !opened.ok()) return opened.failure();
   return std::unique_ptr<bench_server>(std::move(server));
 }
 
-result<std::unique_ptr<bench_client>> make_actor_client(const std::string& address) {
+result<std::unique_ptr<bench_client>> make_actor_client(const std::string& address,
+                                                        const bench_keys& keys) {
   auto client = std::make_unique<actor_client>();
-  if (const status opened = client->open(address); !opened.ok()) return opened.failure();
+  if (const status opened = client->open(address, keys); !opened.ok()) return opened.failure();
   return std::unique_ptr<bench_client>(std::move(client));
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cluster/keys/keys.hpp"
 #include "config/outcome.hpp"
 
 namespace troupe::link {
@@ -21,7 +22,11 @@ class bench_server {
   virtual std::string address() const = 0;
 };
 result<std::unique_ptr<bench_server>> make_raw_server();
-result<std::unique_ptr<bench_server>> make_actor_server();
+// keys: of both sides, for encrypted links; empty pairs: none.
+struct bench_keys {
+  keys::key_pair server, client;
+};
+result<std::unique_ptr<bench_server>> make_actor_server(const bench_keys& keys);
 
 // fresh: a message is made for each time it is sent; prepared: one is made and sent over and over.
 enum class flood_kind { fresh, prepared };
@@ -34,6 +39,7 @@ class bench_client {
                                      flood_kind kind) = 0;
 };
 result<std::unique_ptr<bench_client>> make_raw_client(const std::string& address);
-result<std::unique_ptr<bench_client>> make_actor_client(const std::string& address);
+result<std::unique_ptr<bench_client>> make_actor_client(const std::string& address,
+                                                        const bench_keys& keys);
 
 }  // namespace troupe::link

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "cluster/link/bench/bench_sides.hpp"
+#include "cluster/link/curve.hpp"
 
 namespace troupe::link {
 namespace {
@@ -20,11 +21,11 @@ double median(std::vector<double> values) {
 }
 
 // The other process: serves both kinds until its standard input, a pipe from here, is closed.
-[[noreturn]] void serve(int addresses_out, int stop_in) {
+[[noreturn]] void serve(int addresses_out, int stop_in, const bench_keys& keys) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   {
     auto raw = make_raw_server();
-    auto actors = make_actor_server();
+    auto actors = make_actor_server(keys);
     if (!raw.ok() || !actors.ok()) ::_exit(1);
     const std::string both = (*raw)->address() + "\n" + (*actors)->address() + "\n";
     if (::write(addresses_out, both.data(), both.size()) < 0) ::_exit(1);
@@ -42,7 +43,7 @@ class other_process {
     if (stop_ >= 0) ::close(stop_);
     if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
   }
-  status start() {
+  status start(const bench_keys& keys) {
     int addresses[2], stop[2];
     if (::pipe(addresses) != 0 || ::pipe(stop) != 0)
       return error{error_code::resource_exhausted, "no pipe for the bench", ""};
@@ -50,7 +51,7 @@ class other_process {
     if (pid_ == 0) {
       ::close(addresses[0]);
       ::close(stop[1]);
-      serve(addresses[1], stop[0]);
+      serve(addresses[1], stop[0], keys);
     }
     ::close(addresses[1]);
     ::close(stop[0]);
@@ -154,11 +155,18 @@ result<link_bench_row> measure_size(bench_client& raw, bench_client& ours, std::
 }  // namespace
 
 result<link_bench_report> run_link_bench(const link_bench_settings& settings) {
+  bench_keys keys;
+  if (settings.encrypted) {
+    const auto server = make_key_pair(), client = make_key_pair();
+    if (!server.ok()) return server.failure();
+    if (!client.ok()) return client.failure();
+    keys = {*server, *client};
+  }
   other_process other;
-  if (const status started = other.start(); !started.ok()) return started.failure();
+  if (const status started = other.start(keys); !started.ok()) return started.failure();
   auto raw = make_raw_client(other.raw);
   if (!raw.ok()) return raw.failure();
-  auto ours = make_actor_client(other.actors);
+  auto ours = make_actor_client(other.actors, keys);
   if (!ours.ok()) return ours.failure();
   link_bench_report report;
   for (const std::uint32_t size : settings.sizes_bytes) {

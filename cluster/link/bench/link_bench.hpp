@@ -20,6 +20,7 @@ struct link_bench_settings {
   unsigned round_trips = 3000;              // each time
   std::uint64_t flood_bytes = 100'000'000;  // each time, at most flood_messages_max messages
   std::uint64_t flood_messages_max = 1'000'000;
+  bool encrypted = false;  // our side's link; raw never is
 };
 
 struct link_bench_row {

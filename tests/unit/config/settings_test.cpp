@@ -109,6 +109,8 @@ TEST_CASE("an unknown key is refused with file, line, key and the nearest known 
   CHECK(refusal("", {{"TROUPE_LINK_LISTN", "x"}}) ==
         "environment TROUPE_LINK_LISTN: no setting has this variable; did you mean "
         "TROUPE_LINK_LISTEN?");
+  CHECK(load_settings({{"TROUPE_KEY_FILE", "k"}, {"TROUPE_SERVER_KEY", "s"}}));  // a client's
+  CHECK_FALSE(load_settings({{"TROUPE_KEY_FILES", "k"}}));
 }
 
 TEST_CASE(

@@ -18,6 +18,7 @@
 #include "config/outcome.hpp"
 #include "filled_message.hpp"
 #include "proto/envelope.pb.h"
+#include "proto/invite.pb.h"
 #include "proto/journal.pb.h"
 #include "proto/link.pb.h"
 
@@ -92,11 +93,13 @@ proto::Envelope headed() {
 
 using google::protobuf::Descriptor;
 
-// Messages that travel or lie outside of an envelope: the link's and the journal's.
+// Messages that travel or lie outside of an envelope: the link's, the journal's and an
+// invitation's.
 std::vector<const Descriptor*> messages_outside() {
   std::vector<const Descriptor*> all;
   for (const auto* file :
-       {proto::LinkHello::descriptor()->file(), proto::JournalRecord::descriptor()->file()})
+       {proto::LinkHello::descriptor()->file(), proto::JournalRecord::descriptor()->file(),
+        proto::ListedKey::descriptor()->file()})
     for (int i = 0; i < file->message_type_count(); ++i) all.push_back(file->message_type(i));
   return all;
 }
