@@ -8,6 +8,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -62,6 +63,7 @@ class server_of_node final : public server {
   std::string address() const override { return address_; }
   void deliver(envelope_ptr message) override { desk_.deliver(message); }
   void gateway_restarted() override { desk_.gateway_restarted(); }
+  void run_soon(std::function<void()> task) override { asio::post(loop_, std::move(task)); }
   void drain() override { desk_.drain(); }
   void stop() override;
 

@@ -57,6 +57,8 @@ class server {
   virtual std::string address() const = 0;  // "http://127.0.0.1:8411"
   virtual void deliver(envelope_ptr message) = 0;
   virtual void gateway_restarted() = 0;
+  // Runs a short task on a thread of the server; not at all once it has stopped.
+  virtual void run_soon(std::function<void()> task) = 0;
   // From now on not ready, and connections close after their reply.
   virtual void drain() = 0;
   // Replies under way get a moment to leave, then every connection ends.
