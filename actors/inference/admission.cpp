@@ -69,14 +69,16 @@ sequence* inference_core::pick(const slot& at) const {
 }
 
 std::optional<time_point_us> inference_core::held_until(const slot& at) const {
-  if (!settings_.batching || !at.running.empty() || at.waiting.empty() ||
-      at.waiting.size() >= settings_.batch_sequences_max)
-    return std::nullopt;
+  if (!settings_.batching || !at.running.empty()) return std::nullopt;
   time_point_us first = time_point_us::max();
+  std::size_t count = 0;
   for (const auto& s : at.waiting) {
+    if (s->awaits) continue;
     if (s->seat > 0) return std::nullopt;
     first = std::min(first, s->arrived);
+    ++count;
   }
+  if (count == 0 || count >= settings_.batch_sequences_max) return std::nullopt;
   const auto until = at.window.until(first);
   return until && *until > clock_ ? until : std::nullopt;
 }

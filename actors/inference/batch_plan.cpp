@@ -38,7 +38,7 @@ void add(inference_core::batch& to, sequence& s, std::uint32_t count) {
 }  // namespace
 
 bool inference_core::ready(const sequence& s) const {
-  if (s.expires && *s.expires <= clock_) return false;
+  if (s.awaits || (s.expires && *s.expires <= clock_)) return false;
   return !s.answers() || s.credit > 0 || s.tokens_left() > 1;
 }
 

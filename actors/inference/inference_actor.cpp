@@ -14,15 +14,20 @@ struct engine_report : role_event {
   mutable std::optional<result<made_engine>> made;  // taken by the one reader
 };
 
+struct constraint_report : role_event {
+  constraint_report(constraint_wish w, result<made_constraint> m)
+      : wish(std::move(w)), made(std::move(m)) {}
+  constraint_wish wish;
+  result<made_constraint> made;
+};
+
 }  // namespace
 
 inference_role::inference_role(const inference_settings& settings, post_office& office,
-                               notify_self notify, std::shared_ptr<engine_source> source,
-                               std::unique_ptr<background> aside,
+                               notify_self notify, inference_aside aside,
                                std::shared_ptr<inference_load> load)
     : office_(office),
       notify_(std::move(notify)),
-      source_(std::move(source)),
       load_(load ? std::move(load) : std::make_shared<inference_load>()),
       core_(settings),
       prefixes_shown_max_(settings.prefixes_shown_max),
@@ -52,6 +57,8 @@ void inference_role::notice(const role_event& event, time_point_us now) {
       spdlog::error("engine_failed model={} reason=\"{}\"", report->digest, made.failure().text());
       carry_out(core_.engine_made(report->digest, made.failure(), now));
     }
+  } else if (const auto* told = dynamic_cast<const constraint_report*>(&event)) {
+    carry_out(core_.constraint_made(told->wish, told->made, now));
   }
   show_load(now);
 }
@@ -82,13 +89,18 @@ void inference_role::carry_out(inference_core::effects effects) {
   for (const std::string& digest : effects.drops) engines_.erase(digest);
   for (envelope_ptr& message : effects.posts) office_.post(std::move(message));
   for (const envelope_ptr& wish : effects.loads) {
-    aside_->run([wish, source = source_, notify = notify_] {
+    aside_.engines->run([wish, source = aside_.source, notify = notify_] {
       auto report = std::make_shared<engine_report>();
       report->digest = wish->load_engine().model_digest();
       report->made = source->make(wish->load_engine());
       notify(std::move(report));
     });
   }
+  if (effects.compile)
+    aside_.constraints->run(
+        [wish = *std::move(effects.compile), compiler = aside_.compiler, notify = notify_] {
+          notify(std::make_shared<constraint_report>(wish, compiler(wish)));
+        });
 }
 
 void inference_role::show_load(time_point_us now) {
@@ -117,9 +129,10 @@ role_handle spawn_inference(caf::actor_system& system, const inference_settings&
   plan.gauge = std::move(gauge);
   plan.detached = true;
   plan.make = [settings, &office, load](notify_self notify) -> std::unique_ptr<role> {
-    return std::make_unique<inference_role>(settings, office, std::move(notify),
-                                            make_cpu_engine_source(settings),
-                                            std::make_unique<background_thread>(), load);
+    inference_aside aside{make_cpu_engine_source(settings), std::make_unique<background_thread>(),
+                          std::make_unique<background_thread>()};
+    return std::make_unique<inference_role>(settings, office, std::move(notify), std::move(aside),
+                                            load);
   };
   return spawn_role(system, std::move(plan));
 }

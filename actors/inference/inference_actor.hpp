@@ -1,9 +1,11 @@
 // The inference role's shell: owns the engines and runs their steps; inference_core decides.
 //
 // Engines are made on a background thread and handed over, so that sequences of other models run on
-// while one loads. Between two steps everything in the mailbox is seen.
+// while one loads; constraints likewise, on a thread of their own. Between two steps everything in
+// the mailbox is seen.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -14,11 +16,18 @@
 
 namespace troupe {
 
+// Where the role's long work is done, and by what.
+struct inference_aside {
+  std::shared_ptr<engine_source> source;
+  std::unique_ptr<background> engines;
+  std::unique_ptr<background> constraints;
+  std::function<result<made_constraint>(const constraint_wish&)> compiler = make_constraint;
+};
+
 class inference_role final : public role {
  public:
   inference_role(const inference_settings& settings, post_office& office, notify_self notify,
-                 std::shared_ptr<engine_source> source, std::unique_ptr<background> aside,
-                 std::shared_ptr<inference_load> load);
+                 inference_aside aside, std::shared_ptr<inference_load> load);
 
   void receive(const envelope_ptr& message, time_point_us now) override;
   void notice(const role_event& event, time_point_us now) override;
@@ -32,14 +41,13 @@ class inference_role final : public role {
 
   post_office& office_;
   notify_self notify_;
-  std::shared_ptr<engine_source> source_;
   std::shared_ptr<inference_load> load_;
   inference_core core_;
   std::size_t prefixes_shown_max_;
   std::map<std::string, std::unique_ptr<kernels::engine>> engines_;
   std::uint64_t tokens_at_mark_ = 0;
   time_point_us mark_{};
-  std::unique_ptr<background> aside_;  // last: its thread ends before what it uses
+  inference_aside aside_;  // last: its threads end before what they use
 };
 
 }  // namespace troupe

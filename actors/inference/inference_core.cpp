@@ -132,30 +132,21 @@ void inference_core::start(const proto::Envelope& message, time_point_us now, ef
                                           answer_room(wish, at.facts->description, settings_),
                                           at.facts->words, now);
   sequence& s = *fresh;
-  if (wish.sampling().has_constraint()) {
-    const auto compiled = at.constraints->compiled(wish.sampling().constraint());
-    if (!compiled) {
-      ++counters_.sequences_failed;
-      out.posts.push_back(sequence_failed(message, compiled.failure()));
-      return;
-    }
-    s.constrain(kernels::json_matcher(*compiled));
-  }
-  const result<sequence::outcome> replayed = s.replay_forced();
-  if (!replayed) {
-    ++counters_.sequences_failed;
-    out.posts.push_back(sequence_failed(message, replayed.failure()));
-    return;
-  }
   s.arrival = ++arrivals_;
   s.root = at.root;
-  s.extend_names();
   at.window.arrived(now, !at.running.empty() || !at.waiting.empty());
   shares_.join(s.tenant);
   by_key_.emplace(s.key, &s);
   at.waiting.push_back(std::move(fresh));
   ++counters_.waiting;
-  if (replayed->finished) finish(s, *replayed, now, out);
+  if (!wish.sampling().has_constraint()) return begin(s, now, out);
+  const proto::AnswerConstraint& asked = wish.sampling().constraint();
+  if (const compiled_constraint rules = at.constraints->known(asked)) {
+    s.constrain(kernels::json_matcher(rules));
+    return begin(s, now, out);
+  }
+  s.awaits = asked;
+  compile_next(out);
 }
 
 std::optional<error> inference_core::check_start(const proto::StartSequence& start) const {

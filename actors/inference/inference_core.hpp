@@ -15,6 +15,8 @@
 // place goes to the one that has waited longest.
 // - What a sequence sends is a function of its StartSequence and the model, not of what runs beside
 // it.
+// - While its constraint is made a sequence waits and others go on; equal constraints are made
+// once.
 // - A message with an older fence than the newest seen for the job (of that gateway) changes
 // nothing and is counted.
 // Threading: one thread. Time comes as an argument.
@@ -55,6 +57,8 @@ class inference_core {
     std::vector<envelope_ptr>
         loads;  // LoadEngine messages: make that engine, then call engine_made()
     std::vector<std::string> drops;  // digests: destroy that engine
+    // make_constraint() aside, then call constraint_made(); at most one is under way
+    std::optional<constraint_wish> compile;
   };
 
   // One step of one engine. Spans point into the core: valid until the next call.
@@ -78,6 +82,8 @@ class inference_core {
   effects step(const envelope_ptr& message, time_point_us now);
   effects engine_made(const std::string& digest, const result<engine_facts>& made,
                       time_point_us now);
+  effects constraint_made(const constraint_wish& wish, const result<made_constraint>& made,
+                          time_point_us now);
   effects lose_node(const std::string& node, time_point_us now);
   effects tick(time_point_us now);  // deadlines, sequences without credit
 
@@ -119,6 +125,8 @@ class inference_core {
   std::optional<error> check_start(const proto::StartSequence& start) const;
   bool fenced(const std::string& key, const proto::Fence& fence);
   bool ready(const sequence& s) const;
+  void begin(sequence& s, time_point_us now, effects& out);
+  void compile_next(effects& out);
 
   // admission.cpp: who gets a place
   int standing(const sequence& s) const;
@@ -159,6 +167,7 @@ class inference_core {
   time_point_us clock_{};  // the newest time seen
   std::uint64_t arrivals_ = 0, admissions_ = 0, steps_ = 0;
   std::string last_digest_;  // models take turns
+  bool compiling_ = false;
 };
 
 }  // namespace troupe

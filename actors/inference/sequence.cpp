@@ -1,6 +1,7 @@
 #include "actors/inference/sequence.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe {
 
@@ -48,15 +49,14 @@ sequence::sequence(const proto::Envelope& envelope, const proto::StartSequence& 
       words_(std::move(words)),
       text_(words_),
       stops_({start.stop().begin(), start.stop().end()}),
+      forced_(start.forced_ids().begin(), start.forced_ids().end()),
       ignore_end_(start.ignore_end()) {
-  tokens.insert(tokens.end(), start.forced_ids().begin(), start.forced_ids().end());
   if (envelope.deadline_ms() > 0) expires = now + std::chrono::milliseconds{envelope.deadline_ms()};
 }
 
 result<sequence::outcome> sequence::replay_forced() {
   outcome last;
-  const std::vector<kernels::token_id> forced(answer().begin(), answer().end());
-  tokens.resize(prompt_size);
+  const std::vector<kernels::token_id> forced = std::exchange(forced_, {});
   if (forced.empty() && tokens_max == 0 && answers()) return end(proto::LENGTH);
   for (const kernels::token_id id : forced) {
     if (last.finished)

@@ -39,12 +39,16 @@ class sequence {
            kernels::sampling_parameters sampling, std::uint32_t tokens_max,
            std::shared_ptr<const kernels::tokenizer> words, time_point_us now);
 
-  // Before the replay: what the answer may be.
-  void constrain(kernels::json_matcher to) { matcher_.emplace(std::move(to)); }
+  // Before the replay: what the answer may be. `awaits` is over.
+  void constrain(kernels::json_matcher to) {
+    matcher_.emplace(std::move(to));
+    awaits.reset();
+  }
   // Null: anything.
   const kernels::json_matcher* constraint() const { return matcher_ ? &*matcher_ : nullptr; }
-  // Replays the forced tokens through text and stops. finished is set where they already end the
-  // answer; an error where they go on past an end, or are not what the constraint allows.
+  // Replays the forced tokens through text and stops: until then the answer is empty. finished is
+  // set where they already end it; an error where they go on past an end, or are not what the
+  // constraint allows.
   result<outcome> replay_forced();
   // The next token of the answer, as sampled.
   outcome accept(kernels::token_id id);
@@ -102,6 +106,9 @@ class sequence {
   std::vector<double> pooled;            // embed: the sum of hidden rows, in order of position
   std::vector<float> log_probabilities;  // score: of the prompt's tokens from the second on
 
+  // A constraint that is still being made: nothing of this sequence is computed meanwhile.
+  std::optional<proto::AnswerConstraint> awaits;
+
   kernels::sampling_parameters sampling;
   std::uint32_t tokens_max = 0;
   std::uint64_t credit = 0;
@@ -116,6 +123,7 @@ class sequence {
   kernels::text_stream text_;
   stop_text stops_;
   std::optional<kernels::json_matcher> matcher_;
+  std::vector<kernels::token_id> forced_;  // until they are replayed
   bool ignore_end_;
 };
 

@@ -116,13 +116,13 @@ bool role_handle::accept(std::uint64_t count) const {
   return true;
 }
 
-bool role_handle::deliver(envelope_ptr message) const {
+bool role_handle::deliver(envelope_ptr message, caf::execution_unit* lane) const {
   if (!accept(1)) return false;
-  caf::anon_send(actor_, std::move(message));
+  actor_->eq_impl(caf::make_message_id(), nullptr, lane, std::move(message));
   return true;
 }
 
-bool role_handle::deliver(std::vector<envelope_ptr> messages, inline_lane* lane) const {
+bool role_handle::deliver(std::vector<envelope_ptr> messages, caf::execution_unit* lane) const {
   if (messages.empty()) return true;
   if (!accept(messages.size())) return false;
   actor_->eq_impl(caf::make_message_id(), nullptr, lane, std::move(messages));

@@ -14,6 +14,7 @@
 
 #include "actors/shell/gauge.hpp"
 #include "actors/shell/inline_lane.hpp"
+#include "actors/shell/loop_lane.hpp"
 #include "actors/shell/role.hpp"
 
 using troupe_envelope_batch = std::vector<troupe::envelope_ptr>;
@@ -41,9 +42,9 @@ class role_handle {
 
   // False: the actor has ended or its mailbox is full. Nothing was delivered; the caller answers
   // the sender.
-  bool deliver(envelope_ptr message) const;
   // lane: where an idle actor runs at the lane's next run(); null: on a worker.
-  bool deliver(std::vector<envelope_ptr> messages, inline_lane* lane = nullptr) const;
+  bool deliver(envelope_ptr message, caf::execution_unit* lane = nullptr) const;
+  bool deliver(std::vector<envelope_ptr> messages, caf::execution_unit* lane = nullptr) const;
   bool deliver(role_event_ptr event) const;
   // Asks the actor to end; a detached one ends its thread after the message at hand.
   void stop() const;

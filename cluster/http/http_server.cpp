@@ -8,6 +8,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -64,6 +65,7 @@ class server_of_node final : public server {
   void deliver(envelope_ptr message) override { desk_.deliver(message); }
   void begin_jobs() override { desk_.begin_jobs(); }
   void gateway_restarted() override { desk_.gateway_restarted(); }
+  void run_soon(std::function<void()> task) override { asio::post(loop_, std::move(task)); }
   void drain() override { desk_.drain(); }
   void stop() override;
 

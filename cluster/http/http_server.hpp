@@ -63,6 +63,8 @@ class server {
   // Once deliver() is called for its sessions: long jobs of before a restart go on.
   virtual void begin_jobs() = 0;
   virtual void gateway_restarted() = 0;
+  // Runs a short task on a thread of the server; not at all once it has stopped.
+  virtual void run_soon(std::function<void()> task) = 0;
   // From now on not ready, and connections close after their reply.
   virtual void drain() = 0;
   // Replies under way get a moment to leave, then every connection ends.

@@ -2,10 +2,10 @@
 // reply.
 //
 // A client like any other (proto/job.proto): each job's tokens are checked to be the next ones,
-// with the hash that they claim. A stream grants credit for what was written, so that a slow reader
-// holds at most credit_tokens of each answer here; a document is bounded by its jobs' tokens_max.
-// Any job that fails fails the request; who runs this tells the gateway that the session is gone,
-// and the other jobs end. Threading: none; pure.
+// with the hash that they claim. A stream grants credit for what was written, half a window at a
+// time, so that a slow reader holds at most credit_tokens of each answer here; a document is
+// bounded by its jobs' tokens_max. Any job that fails fails the request; who runs this tells the
+// gateway that the session is gone, and the other jobs end. Threading: none; pure.
 #pragma once
 
 #include <memory>
@@ -68,6 +68,7 @@ class request_core {
   std::string output_;
   std::vector<std::uint32_t> unwritten_;  // tokens of each answer whose text waits in output_
   std::vector<std::uint32_t> leaving_;    // ... that take_output() gave away
+  std::vector<std::uint32_t> ungranted_;  // ... that have left, without credit for more
   std::size_t ended_ = 0;
   bool begun_ = false;
   std::optional<api_error> failure_;

@@ -94,6 +94,7 @@ class node_daemon final : public daemon, private link::link_events {
   monitoring_sources sources();
   void tell_peers_to_node_actor();
   status open_http();
+  void stop_http();
   bool restart(const std::string& actor);
   int stop(milliseconds wait_max);
   bool stop_roles();
@@ -109,7 +110,8 @@ class node_daemon final : public daemon, private link::link_events {
   restart_budget budget_;
   system_config config_;
   std::optional<caf::actor_system> system_;
-  std::optional<inline_lane> lane_;  // of the link's I/O thread
+  std::optional<inline_lane> lane_;     // of the link's I/O thread
+  std::optional<loop_lane> http_lane_;  // of the HTTP door's
   std::map<std::string, std::shared_ptr<actor_gauge>> gauges_;
   std::map<std::string, role_handle> roles_;
   std::shared_ptr<inference_load> load_ = std::make_shared<inference_load>();
@@ -278,7 +280,16 @@ status node_daemon::open_http() {
                        [this](envelope_ptr message) { http_->deliver(std::move(message)); });
   http_->begin_jobs();  // before the gateway tells, unasked, what it has of them
   board_.notice("gateway", std::make_shared<sessions_open>(std::string(http::job_session_prefix)));
+  http_lane_.emplace(*system_, [this] { http_->run_soon([this] { http_lane_->run(); }); });
+  board_.lend_lane(&*http_lane_);
   return {};
+}
+
+void node_daemon::stop_http() {
+  if (!http_) return;
+  http_->stop();
+  board_.lend_lane(nullptr);
+  http_lane_->close();
 }
 
 bool node_daemon::restart(const std::string& actor) {
@@ -340,7 +351,7 @@ int node_daemon::stop(milliseconds wait_max) {
   const auto farewell_until = steady_clock::now() + milliseconds(1'000);
   while (gateway_shown_->busy() && steady_clock::now() < farewell_until)
     wakeups_.wait(milliseconds(10));
-  if (http_) http_->stop();
+  stop_http();
   if (!stop_roles()) {
     spdlog::critical("stop_hung wait_ms={}", roles_end_wait.count());
     std::_Exit(exit_broken);
@@ -365,7 +376,7 @@ bool node_daemon::stop_roles() {
 
 void node_daemon::close() {
   if (!system_) return;
-  if (http_) http_->stop();
+  stop_http();
   if (!stop_roles()) std::_Exit(exit_broken);
   shown_endpoint_ = nullptr;
   board_.connect(nullptr);

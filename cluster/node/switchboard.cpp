@@ -63,8 +63,10 @@ role_handle switchboard::role_of(std::string_view actor) const {
 }
 
 void switchboard::deliver_here(envelope_ptr message) {
-  const role_handle handle = role_of(message->target().actor());
-  if (!handle || !handle.deliver(message)) return_refused(handle, *message);
+  const std::string& actor = message->target().actor();
+  const role_handle handle = role_of(actor);
+  loop_lane* const lane = actor == "gateway" ? lent_lane_.load() : nullptr;
+  if (!handle || !handle.deliver(message, lane)) return_refused(handle, *message);
 }
 
 void switchboard::return_refused(const role_handle& handle, const proto::Envelope& message) {

@@ -40,6 +40,10 @@ class switchboard final : public post_office {
   // on the posting thread. No peer of the link may bear such a name.
   void host_sessions(std::string prefix, std::function<void(envelope_ptr)> take);
 
+  // Where the gateway hears what is posted here (null: on a worker). It outlives the board's use,
+  // open or closed.
+  void lend_lane(loop_lane* lane) { lent_lane_ = lane; }
+
   void post(envelope_ptr message) override;
   // What came in together, in order: each actor gets its share at once.
   // Actors of inline_roles run on the calling thread, through its lane (null: all on workers).
@@ -68,6 +72,7 @@ class switchboard final : public post_office {
   std::function<void(const std::string&)> client_unreachable_;
   std::string session_prefix_;
   std::function<void(envelope_ptr)> session_take_;
+  std::atomic<loop_lane*> lent_lane_{nullptr};
   std::atomic<std::uint64_t> rejected_{0};  // from outside, refused for their sender or target
 };
 

@@ -232,8 +232,12 @@ result<sampled_token> sample(std::span<const float> logits, const sampling_param
   const auto described = [&](std::uint32_t at) {
     return raw.describe(logits, ids.empty() ? at : ids[at]);
   };
-  const std::uint32_t best =
-      static_cast<std::uint32_t>(std::max_element(used.begin(), used.end()) - used.begin());
+  // The first of the largest, found by value: std::max_element waits for each comparison in turn.
+  const float largest = used.data() == logits.data()
+                            ? raw.largest
+                            : best_row_ops().elementwise.largest(used.data(), used.size());
+  const auto best =
+      static_cast<std::uint32_t>(std::find(used.begin(), used.end(), largest) - used.begin());
   if (parameters.temperature == 0) return described(best);
 
   std::vector<float> weights(used.size());

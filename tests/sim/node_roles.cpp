@@ -257,6 +257,14 @@ void node::take(inference_core::effects effects) {
       });
     });
   }
+  if (!effects.compile) return;
+  const std::uint64_t life = of(part::inference).generation;
+  later(dice_.between(500, 60'000), [this, wish = *std::move(effects.compile), life] {
+    if (of(part::inference).generation != life) return;
+    notice(part::inference, [this, wish](time_point_us now) {
+      take(inference_->constraint_made(wish, make_constraint(wish), now));
+    });
+  });
 }
 
 void node::work() {

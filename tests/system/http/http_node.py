@@ -32,16 +32,16 @@ def alone(model, prompt, seed, tokens, temperature=1.0):
 
 class Node:
     """One daemon; `settings` are further sections of its YAML, `http` and `inference` further lines of those sections; `files`
-    bounds how many it may open."""
+    bounds how many it may open; `name` is the model's."""
 
-    def __init__(self, model, settings="", http="", inference="", listen="tcp://127.0.0.1:0", files=None):
+    def __init__(self, model, settings="", http="", inference="", listen="tcp://127.0.0.1:0", files=None, name="tiny"):
         self.folder = tempfile.TemporaryDirectory()
         root = pathlib.Path(self.folder.name)
         (root / "models").mkdir()
-        (root / "models" / "tiny.gguf").symlink_to(model)
+        (root / "models" / f"{name}.gguf").symlink_to(model)
         (root / "node.yaml").write_text(
             "node:\n  name: door\n  state_dir: state\n  stop_wait: 2s\nlink:\n  listen: tcp://127.0.0.1:0\n"
-            "models:\n  directories: [models]\n  preload: [tiny]\ninference:\n  threads: 1\n  kv_bytes: 64MiB\n"
+            f"models:\n  directories: [models]\n  preload: [{name}]\ninference:\n  threads: 1\n  kv_bytes: 64MiB\n"
             f"{inference}http:\n  listen: {listen}\n{http}{settings}")
         self.errors = open(root / "errors", "w+", encoding="utf-8")
         bounded = [] if files is None else ["/bin/sh", "-c", f"ulimit -n {files}; exec \"$@\"", "sh"]

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import uuid
@@ -96,10 +97,15 @@ class Answers(unittest.TestCase):
             self.assertEqual(list(said), ["ok", "kind"])
             self.assertIsInstance(said["ok"], bool)
             self.assertIn(said["kind"], ["small", "large"])
-        body["response_format"]["json_schema"]["schema"] = {"type": "frog"}
-        status, _, text = ask(self.node, "POST", "/v1/chat/completions", body)
-        self.assertEqual(status, 400)
-        self.assertIn("frog", json.loads(text)["error"]["message"])
+        def nested(levels):
+            return {"type": "array", "items": nested(levels - 1)} if levels else {}
+        for wrong, named in (({"type": "frog"}, "frog"), ({"properties": {"n": {"type": "integer", "minimum": 3, "maximum": 2}}}, "/properties/n"),
+                             ({"properties": {"n": {"enum": []}}}, "/properties/n"), (nested(80), "nest"),
+                             ({"contains": {"type": "null"}}, "contains")):
+            body["response_format"]["json_schema"]["schema"] = wrong
+            status, _, text = ask(self.node, "POST", "/v1/chat/completions", body)
+            self.assertEqual(status, 400, text)
+            self.assertIn(named, json.loads(text)["error"]["message"])
 
     def test_log_probabilities_name_tokens_by_their_bytes(self):
         messages = [{"role": "user", "content": "Well?"}]
@@ -328,7 +334,12 @@ class Crowds(unittest.TestCase):
                 client.close()
                 self.assertTrue(eventually(lambda: metric(node, "troupe_http_requests_active") == 0, 5))
                 self.assertTrue(eventually(lambda: metric(node, "troupe_num_requests_running") == 0, 5))
-            self.assertEqual(node.log().count("job_abandoned"), 2)
+            stalled = Client(node.at, receive_bytes=2048)  # it does not read, so its answer never ends by itself
+            self.assertEqual(stalled.ask("POST", "/v1/completions", completion(tokens=1900, stream=True, logprobs=5)).status, 200)
+            self.assertEqual(metric(node, "troupe_num_requests_running"), 1)
+            stalled.close()
+            self.assertTrue(eventually(lambda: metric(node, "troupe_num_requests_running") == 0))
+            self.assertEqual(node.log().count("job_abandoned"), 3)
 
     def test_a_slow_reader_stalls_its_own_sequence_only(self):
         with Node(MODELS.model) as node, Client(node.at, receive_bytes=2048) as slow:
@@ -374,6 +385,20 @@ class Strangers(unittest.TestCase):
                 with Client(node.at) as client:
                     client.send(start)
                     self.assertEqual(client.read().status, 408)
+            with Client(node.at) as client:  # byte by byte, without an end: no byte buys more time
+                told = threading.Event()
+                def drip():
+                    with contextlib.suppress(OSError):
+                        client.send(b"GET /healthz HTTP/1.1\r\nhost: ")
+                        while not told.wait(0.05):
+                            client.send(b"a")
+                writer = threading.Thread(target=drip)
+                writer.start()
+                try:
+                    self.assertEqual(client.read().status, 408)
+                finally:
+                    told.set()
+                    writer.join()
             with Client(node.at) as client:  # nothing at all: closed without a word
                 self.assertEqual(client.stream.read(), b"")
             for bad, status in ((b"\x16\x03\x01\x00\xa5\x01\x00\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nx: " + b"a" * 20000, 431),

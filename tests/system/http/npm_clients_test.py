@@ -1,4 +1,5 @@
-"""Runs npm_clients.mjs against a daemon, where npm can fetch the clients: npm_clients_test.py TROUPED TROUPE. Says "skipped:" else."""
+"""Runs npm_clients.mjs and the README's JavaScript against a daemon, where npm can fetch the clients:
+npm_clients_test.py TROUPED TROUPE PROJECT. Says "skipped:" else."""
 
 import pathlib
 import shutil
@@ -7,6 +8,7 @@ import sys
 import tempfile
 
 from http_node import Node, Programs, alone, tiny_model
+from readme_test import README_ADDRESS, blocks_of, greeting
 
 CLIENTS = ["openai@6.49.0", "ollama@0.6.4"]
 
@@ -34,6 +36,13 @@ def main():
         model = tiny_model(folder)
         with Node(model) as node:
             subprocess.run(["node", script.name, node.url, alone(model, "Once upon", 7, 12)], cwd=folder, check=True, timeout=120)
+        project = pathlib.Path(sys.argv[3])
+        with Node(project / "config/models/demo.gguf", name="demo") as node:
+            for number, block in enumerate(blocks_of(project / "README.md", "js")):
+                pathlib.Path(folder, f"readme-{number}.mjs").write_text(block.replace(README_ADDRESS, node.url))
+                said = subprocess.run(["node", f"readme-{number}.mjs"], cwd=folder, check=True, timeout=120, capture_output=True, text=True)
+                assert said.stdout.removesuffix("\n") == greeting(node), said.stdout
+                print("README's JavaScript holds")
 
 
 if __name__ == "__main__":

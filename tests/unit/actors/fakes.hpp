@@ -316,6 +316,14 @@ class bench {
     for (const auto& message : effects.posts) hear(*message);
     loads += effects.loads.size();
     for (const auto& digest : effects.drops) engines.erase(digest);
+    if (!effects.compile) return;
+    compiles.push_back(*effects.compile);
+    if (!holds_compiles) compile();
+  }
+  // The constraint that the core asked for last, made as its shell does aside.
+  void compile() {
+    const constraint_wish wish = compiles.back();
+    take(core.constraint_made(wish, make_constraint(wish), now));
   }
 
   inference_core core;
@@ -325,6 +333,8 @@ class bench {
   std::vector<proto::Envelope> others;
   std::vector<std::string> refusals;  // of engines that were not told to fail
   std::size_t loads = 0;
+  std::vector<constraint_wish> compiles;  // all that were asked for
+  bool holds_compiles = false;            // they wait for compile()
 
  private:
   static std::string key(const std::string& gateway, const std::string& id, std::uint64_t epoch,

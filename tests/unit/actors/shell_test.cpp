@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <caf/scheduler/test_coordinator.hpp>
+#include <thread>
 
 #include "actors/inference/inference_actor.hpp"
 #include "actors/shell/role_actor.hpp"
@@ -89,6 +90,18 @@ class fake_source final : public engine_source {
   }
 };
 
+// Tasks wait for the test to run them.
+class held_background final : public background {
+ public:
+  void run(std::function<void()> task) override { tasks.push_back(std::move(task)); }
+  std::vector<std::function<void()>> tasks;
+};
+
+inference_aside all_at_once() {
+  return {std::make_shared<fake_source>(), std::make_unique<background_inline>(),
+          std::make_unique<background_inline>()};
+}
+
 }  // namespace
 
 TEST_CASE("a role gets messages, batches and events in order, and ticks with the clock") {
@@ -176,13 +189,50 @@ TEST_CASE("a full mailbox refuses and counts, so that a slow reader cannot hold 
   CHECK(handle.deliver(numbered(1)));
 }
 
+TEST_CASE("an idle actor runs where a loop runs its lane, and on a worker once that is closed") {
+  log_of_calls log;  // outlives the actors
+  system_under_test s;
+  int wakes = 0;
+  loop_lane lane{s.system, [&] { ++wakes; }};
+  const role_handle handle =
+      s.spawn([&](notify_self n) { return std::make_unique<recording_role>(log, std::move(n)); });
+  s.scheduler.run();
+  const auto heard = [&] { return std::exchange(log.calls, {}); };
+
+  handle.deliver(numbered(1), &lane);
+  handle.deliver(std::vector{numbered(2), numbered(3)}, &lane);
+  s.scheduler.run();
+  CHECK(heard().empty());
+  CHECK(wakes == 1);
+  lane.run();
+  CHECK(heard() == std::vector<std::string>{"message 1", "message 2", "message 3"});
+  lane.run();
+  CHECK(heard().empty());
+
+  const std::size_t many = 2 * loop_lane::messages_max + 5;
+  for (std::size_t i = 0; i < many; ++i) handle.deliver(numbered(4), &lane);
+  CHECK(wakes == 2);
+  lane.run();
+  CHECK(log.calls.size() <= loop_lane::messages_max);
+  CHECK(wakes == 3);  // for what is left
+  lane.run();
+  lane.run();
+  CHECK(heard().size() == many);
+
+  handle.deliver(numbered(5), &lane);
+  lane.close();
+  handle.deliver(numbered(6), &lane);
+  s.scheduler.run();
+  CHECK(heard() == std::vector<std::string>{"message 5", "message 6"});
+  CHECK(s.gauge->mailbox_depth() == 0);
+}
+
 TEST_CASE("the inference actor loads, answers a sequence and reports its load") {
   system_under_test s;
   const auto load = std::make_shared<inference_load>();
   const role_handle handle = s.spawn([&](notify_self n) {
     return std::make_unique<inference_role>(inference_settings{}, s.office, std::move(n),
-                                            std::make_shared<fake_source>(),
-                                            std::make_unique<background_inline>(), load);
+                                            all_at_once(), load);
   });
   handle.deliver(load_engine_message("model"));
   s.scheduler.run();
@@ -203,6 +253,46 @@ TEST_CASE("the inference actor loads, answers a sequence and reports its load") 
   handle.deliver(missing);
   s.scheduler.run();
   CHECK(s.office.posts.back()->error().code() == proto::Error::NOT_FOUND);
+}
+
+TEST_CASE(
+    "a constraint is made on the background of its own, and the actor answers others meanwhile") {
+  held_background* constraints = nullptr;
+  std::thread::id made_on;
+  system_under_test s;
+  const role_handle handle = s.spawn([&](notify_self n) {
+    inference_aside aside = all_at_once();
+    aside.constraints = std::make_unique<held_background>();
+    constraints = static_cast<held_background*>(aside.constraints.get());
+    aside.compiler = [&](const constraint_wish& wish) {
+      made_on = std::this_thread::get_id();
+      return make_constraint(wish);
+    };
+    return std::make_unique<inference_role>(inference_settings{}, s.office, std::move(n),
+                                            std::move(aside), nullptr);
+  });
+  handle.deliver(load_engine_message("model"));
+  s.scheduler.run();
+  job_wish slow{.id = "slow", .tokens_max = 20, .ignore_end = false};
+  slow.schema = R"({"enum": [true, false, null]})";
+  const job_wish plain{.id = "plain", .tokens_max = 12};
+  handle.deliver(start_message(slow));
+  handle.deliver(start_message(plain));
+  s.scheduler.run();
+  const auto ended = [&](const job_wish& job) {
+    return std::any_of(s.office.posts.begin(), s.office.posts.end(), [&](const auto& post) {
+      return post->has_sequence_finished() && post->sequence_finished().job_id() == job.id;
+    });
+  };
+  CHECK(ended(plain));
+  CHECK_FALSE(ended(slow));
+  REQUIRE(constraints->tasks.size() == 1);
+  std::thread aside(constraints->tasks[0]);
+  const std::thread::id its_own = aside.get_id();
+  aside.join();
+  CHECK(made_on == its_own);
+  s.scheduler.run();
+  CHECK(ended(slow));
 }
 
 TEST_CASE("the background runs tasks in order and ends with what it runs") {

@@ -36,7 +36,12 @@ class worker {
   }
   // What it says to one message, and to all the work that follows.
   std::vector<envelope_ptr> hear(const envelope_ptr& message) {
-    auto posts = core_.step(message, now_).posts;
+    auto said = core_.step(message, now_);
+    auto posts = std::move(said.posts);
+    if (said.compile)
+      for (auto& post :
+           core_.constraint_made(*said.compile, make_constraint(*said.compile), now_).posts)
+        posts.push_back(post);
     for (int guard = 0; guard < 10'000; ++guard) {
       now_ += time_point_us(1000);
       const auto batch = core_.plan(now_);

@@ -136,7 +136,7 @@ TEST_CASE("a document waits for every answer and tells usage once for each promp
   CHECK(told);
 }
 
-TEST_CASE("a stream tells each piece with its index and grants credit for what was written") {
+TEST_CASE("a stream tells each piece with its index") {
   stage s(completion(R"(,"n":2,"stream":true,"stream_options":{"include_usage":true})"));
   CHECK(s.core.submissions()[0].submit_job().credit_tokens() == request_core::credit_tokens);
   s.accept(0);
@@ -150,10 +150,6 @@ TEST_CASE("a stream tells each piece with its index and grants credit for what w
   CHECK(events[0]["choices"][0]["text"] == "two");
   CHECK(events[0]["choices"][0]["finish_reason"].is_null());
   s.tokens(0, 0, 1, "one");  // comes while the first piece is on its way
-  const auto credit = s.core.written();
-  REQUIRE(credit.size() == 1);
-  CHECK(credit[0].grant_job_credit().job_id() == stage::ids(2)[1]);
-  CHECK(credit[0].grant_job_credit().tokens() == 2);
   CHECK(s.core.written().empty());
   s.finish(0, 1);
   s.finish(1, 2, proto::STOP_TEXT);
@@ -165,6 +161,35 @@ TEST_CASE("a stream tells each piece with its index and grants credit for what w
   CHECK(events[3]["choices"].empty());
   CHECK(events[3]["usage"]["completion_tokens"] == 3);
   CHECK(s.closed);
+}
+
+TEST_CASE("credit comes back half a window at a time, for what was written") {
+  const std::uint32_t half = request_core::credit_tokens / 2;
+  stage s(completion(R"(,"n":2,"stream":true)"));
+  s.accept(0);
+  s.accept(1);
+  s.tokens(1, 0, half - 1, "many");
+  s.tokens(0, 0, 1, "one");
+  CHECK(s.core.written().empty());
+  s.events();
+  CHECK(s.core.written().empty());
+  s.tokens(1, half - 1, 1, "more");
+  s.events();
+  s.tokens(1, half, 3, "comes while that is on its way");
+  auto credit = s.core.written();
+  REQUIRE(credit.size() == 1);
+  CHECK(credit[0].grant_job_credit().job_id() == stage::ids(2)[1]);
+  CHECK(credit[0].grant_job_credit().tokens() == half);
+  CHECK(s.core.written().empty());
+  s.tokens(1, half + 3, half, "a frame of many tokens");
+  s.events();
+  credit = s.core.written();
+  REQUIRE(credit.size() == 1);
+  CHECK(credit[0].grant_job_credit().tokens() == half + 3);
+  s.tokens(1, 2 * half + 3, half, "the last");
+  s.finish(1, 3 * half + 3);
+  s.events();
+  CHECK(s.core.written().empty());
 }
 
 TEST_CASE("a chat opens with its role, tells text in deltas and ends with a reason") {
