@@ -25,6 +25,7 @@ struct node_settings {
   std::chrono::milliseconds restart_window{10'000};
   std::chrono::milliseconds stop_wait{5'000};
   std::vector<std::string> peers;
+  std::string advertise;  // empty: as the link listens
   bool computes = true;
 
   link::link_settings link;
