@@ -116,6 +116,9 @@ inline constexpr cast_row cast[] = {
      repeat::safe, 0},
 
     {"heartbeat", "node", "node", "the node lives; its models and load", "", "", repeat::safe, 0},
+    {"probe_peer", "node", "node", "do you hear that node? I do not", "probe_answer", "",
+     repeat::safe, 625},
+    {"probe_answer", "node", "node", "yes, or not within that time", "", "", repeat::safe, 0},
     {"drain_node", "client", "node", "end, when what runs here has ended", "node_draining", "",
      repeat::safe, 5'000},
     {"node_draining", "node", "client", "it will, within this time", "", "", repeat::safe, 0},

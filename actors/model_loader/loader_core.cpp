@@ -48,10 +48,10 @@ loader_core::effects loader_core::step(const envelope_ptr& message, time_point_u
       break;
     case proto::Envelope::kPreparePrompt:
       prepare_prompt(message, now, out);
-      break;
+      return out;
     case proto::Envelope::kReadModelBytes:
       read_model_bytes(message, out);
-      break;
+      return out;
     case proto::Envelope::kModelList:
     case proto::Envelope::kModelBytes:
     case proto::Envelope::kEngineLoaded:
@@ -65,7 +65,7 @@ loader_core::effects loader_core::step(const envelope_ptr& message, time_point_u
                                    "model_loader does not take payload number " +
                                        std::to_string(message->payload_case())));
   }
-  return out;
+  return with_news(std::move(out));
 }
 
 loader_core::effects loader_core::absorb(const loader_report& report, time_point_us now) {
@@ -75,7 +75,7 @@ loader_core::effects loader_core::absorb(const loader_report& report, time_point
   if (const auto* r = std::get_if<partial_opened>(&report)) partial_ready(*r, now, out);
   if (const auto* r = std::get_if<partial_written>(&report)) partial_grew(*r, now, out);
   if (const auto* r = std::get_if<partial_finished>(&report)) partial_done(*r, now, out);
-  return out;
+  return with_news(std::move(out));
 }
 
 // ---- what is known ----
@@ -146,7 +146,33 @@ void loader_core::list_models(const envelope_ptr& message, time_point_us now, ef
   }
   auto reply = std::make_shared<proto::Envelope>(reply_to(*message));
   *reply->mutable_model_list() = list();
+  const proto::Address& asker = message->sender();
+  if (asker.actor() == "node" && asker.node() == settings_.node) {
+    watcher_ = asker;
+    told_ = list_told();
+  }
   out.posts.push_back(std::move(reply));
+}
+
+std::string loader_core::list_told() const {
+  proto::ModelList all = list();
+  for (proto::ModelDescription& one : *all.mutable_models()) one.clear_fetched_bytes();
+  return all.SerializeAsString();
+}
+
+// What a node routes by should not wait until it asks again.
+loader_core::effects loader_core::with_news(effects out) {
+  if (watcher_.actor().empty()) return out;
+  std::string now = list_told();
+  if (now == told_) return out;
+  told_ = std::move(now);
+  auto news = std::make_shared<proto::Envelope>();
+  news->mutable_sender()->set_node(settings_.node);
+  news->mutable_sender()->set_actor("model_loader");
+  *news->mutable_target() = watcher_;
+  *news->mutable_model_list() = list();
+  out.posts.push_back(std::move(news));
+  return out;
 }
 
 proto::ModelList loader_core::list() const {
@@ -398,7 +424,7 @@ loader_core::effects loader_core::tick(time_point_us now) {
     out.commands.push_back(scan_files{});
     next_scan_ = now + scan_every;
   }
-  return out;
+  return with_news(std::move(out));
 }
 
 }  // namespace troupe

@@ -36,6 +36,8 @@ class loader_core {
   loader_core(const loader_settings& settings, std::uint64_t machine_memory_bytes,
               loader_memory memory, usage sequences_of);
 
+  // Whoever asks for the models as the own node's "node" actor is told from then on when something
+  // but fetched_bytes has changed.
   effects begin(time_point_us now);
   effects step(const envelope_ptr& message, time_point_us now);
   effects absorb(const loader_report& report, time_point_us now);
@@ -95,6 +97,8 @@ class loader_core {
   std::string name_for(const found_file& file) const;
   error unknown_model(const std::string& wish) const;
   proto::ModelDescription describe(const entry& e) const;
+  effects with_news(effects out);  // for the watcher
+  std::string list_told() const;
   void examine(entry& e, effects& out);
   void load(entry& e, time_point_us now, effects& out);
   void begin_load(entry& e, time_point_us now, effects& out);
@@ -144,6 +148,8 @@ class loader_core {
   bool scanned_once_ = false;
   std::vector<waiter> early_requests_;  // ListModels, PreparePrompt that came before the first scan
   time_point_us next_scan_{};
+  proto::Address watcher_;  // own, and listening
+  std::string told_;        // to it, without what changes all the time
 };
 
 }  // namespace troupe

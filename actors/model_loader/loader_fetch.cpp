@@ -249,7 +249,7 @@ loader_core::effects loader_core::lose_node(const std::string& node, time_point_
   for (const asked& request : lost)
     request_failed(request, {error_code::unavailable, "node " + node + " is down", {}}, now, out);
   for (auto& [key, nodes] : peer_canaries_) nodes.erase(node);
-  return out;
+  return with_news(std::move(out));
 }
 
 }  // namespace troupe

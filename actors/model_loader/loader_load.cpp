@@ -275,7 +275,7 @@ loader_core::effects loader_core::inference_restarted(time_point_us now) {
     again.push_back(e.get());
   }
   for (entry* e : again) begin_load(*e, now, out);
-  return out;
+  return with_news(std::move(out));
 }
 
 }  // namespace troupe

@@ -58,7 +58,7 @@ const proto::ModelDescription* find_model(const member& m, std::string_view dige
 }
 
 bool computes(const member& m) {
-  return m.up && !m.draining && m.load.sequences_max > 0;
+  return m.up && !m.suspect && !m.draining && m.load.sequences_max > 0;
 }
 
 // Lower is better; nullopt: that node cannot.

@@ -1,27 +1,18 @@
 #include "cluster/membership/membership_core.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace troupe::cluster {
 namespace {
 
-bool same_models(const std::vector<proto::ModelDescription>& a,
-                 const std::vector<proto::ModelDescription>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.SerializeAsString() == y.SerializeAsString();
-  });
-}
-
-// At most prefixes_max, sorted.
-std::vector<std::uint64_t> kept_prefixes(std::vector<std::uint64_t> names) {
-  constexpr std::size_t prefixes_max = 1024;
-  if (names.size() > prefixes_max) names.resize(prefixes_max);
-  std::sort(names.begin(), names.end());
-  return names;
-}
+constexpr time_point_us look_at_addresses_every{1'000'000};
 
 }  // namespace
+
+std::chrono::microseconds membership_settings::tick_every() const {
+  return std::clamp<std::chrono::microseconds>(heartbeat_interval / 4, std::chrono::milliseconds(5),
+                                               std::chrono::milliseconds(100));
+}
 
 const member* cluster_view::find(std::string_view name) const {
   auto at = std::lower_bound(members.begin(), members.end(), name,
@@ -29,199 +20,298 @@ const member* cluster_view::find(std::string_view name) const {
   return at != members.end() && at->name == name ? &*at : nullptr;
 }
 
-membership_core::membership_core(membership_settings settings) : settings_(std::move(settings)) {
+membership_core::membership_core(membership_settings settings)
+    : settings_(std::move(settings)),
+      interval_(settings_.heartbeat_interval),
+      health_(settings_.tick_every(), settings_.heartbeat_interval),
+      book_(settings_.self, settings_.peers),
+      told_((settings_.restarts << 32) + 1) {
   member& me = members_[settings_.self];
   me.name = settings_.self;
   me.incarnation = settings_.incarnation;
   me.self = true;
   me.up = true;
-  membership_effects unused;
-  publish(unused);
+  (void)shown({});
 }
 
 member& membership_core::own() {
   return members_.at(settings_.self);
 }
 
+std::optional<member_state> membership_core::state_of(const std::string& node) const {
+  const auto found = peers_.find(node);
+  return found == peers_.end() ? std::nullopt : std::optional(found->second.state);
+}
+
 membership_effects membership_core::link_up(const std::string& node, std::uint64_t incarnation,
                                             const std::string& address, time_point_us now) {
   membership_effects out;
   if (node == settings_.self) return out;
+  const bool fresh = !members_.contains(node);
+  if (fresh && members_.size() >= members_max) return out;
   member& m = members_[node];
   peer_state& peer = peers_[node];
-  if (incarnation < m.incarnation) return out;
-  if (m.up && incarnation > m.incarnation) mark_lost(m, "it started again", out);
+  const bool newer = fresh || incarnation > m.incarnation;
+  verdict why{member_event::session, loss_cause::started_again, "it started again"};
+  if (incarnation < m.incarnation) why.event = member_event::stale_session;
+  if (newer && !fresh) why.event = member_event::newer_session;
+  if (why.event == member_event::stale_session) return move(m, peer, why, now, out), out;
   m.name = node;
-  m.address = address;
   m.incarnation = incarnation;
-  peer.linked = true;
-  peer.heard = now;
-  if (!m.up) {
-    m.up = true;
-    m.draining = false;
-    m.load = {};
+  if (newer) {  // of another process nothing is known
+    peer.sequence_seen = peer.view_acknowledged = 0;
+    peer.views.forget();
+    peer.beats = accrual_detector(interval_);
     m.models.clear();
-    m.prefixes.clear();
-    peer.sequence_seen = 0;
-    peer.beaten = false;
-    out.came_up.push_back(node);
   }
-  out.messages.push_back(heartbeat_to(node, peer));
-  peer.beaten = true;
-  peer.beat_sent = now;
-  publish(out);
-  return out;
+  m.address = peer.address = address;
+  peer.heard = now;
+  peer.last_beat.reset();
+  peer.unechoed.clear();
+  move(m, peer, why, now, out);
+  if (peer.views.version() != 0) show(peer, m);
+  beat(node, peer, now, out);
+  return shown(std::move(out));
 }
 
 membership_effects membership_core::link_down(const std::string& node, std::uint64_t incarnation,
-                                              const std::string& reason, time_point_us) {
+                                              const std::string& reason, time_point_us now) {
   membership_effects out;
-  auto found = members_.find(node);
-  if (found == members_.end() || found->second.self) return out;
-  if (found->second.incarnation != incarnation) return out;
-  peers_[node].linked = false;
-  if (found->second.up) {
-    mark_lost(found->second, reason, out);
-    publish(out);
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || members_.at(node).incarnation != incarnation) return out;
+  member& m = members_.at(node);
+  verdict why{member_event::session_end, loss_cause::session_ended, reason};
+  if (m.draining) {
+    why = {member_event::farewell, loss_cause::left, "it drained: " + reason};
+    book_.forget(node);
   }
-  return out;
+  move(m, found->second, why, now, out);
+  return shown(std::move(out));
 }
 
 membership_effects membership_core::heard(const std::string& node, const proto::Envelope& message,
                                           time_point_us now) {
   membership_effects out;
-  auto found = members_.find(node);
-  if (found == members_.end() || found->second.self) return out;
-  member& m = found->second;
-  peer_state& peer = peers_[node];
-  if (!peer.linked) return out;
-  peer.heard = now;
-  bool changed = false;
-  if (!m.up) {
-    m.up = true;
-    out.came_up.push_back(node);
-    changed = true;
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !linked(found->second.state)) return out;
+  member& m = members_.at(node);
+  if (message.has_heartbeat()) take_heartbeat(m, found->second, message.heartbeat(), now);
+  if (message.has_probe_peer()) take_question(node, message.probe_peer(), now, out);
+  if (message.has_probe_answer()) take_answer(node, message.probe_answer(), now);
+  arrived(m, found->second, now, now, out);
+  return shown(std::move(out));
+}
+
+membership_effects membership_core::frame_from(const std::string& node, time_point_us came,
+                                               time_point_us now) {
+  membership_effects out;
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !linked(found->second.state)) return out;
+  if (came <= found->second.heard) return out;
+  arrived(members_.at(node), found->second, came, now, out);
+  return shown(std::move(out));
+}
+
+void membership_core::arrived(member& m, peer_state& peer, time_point_us came, time_point_us now,
+                              membership_effects& out) {
+  peer.heard = std::max(peer.heard, came);
+  answer_those_who_ask_for(m.name, came, out);
+  if (!overdue(peer, std::max(silence(peer, now), deafness(peer, now))))
+    move(m, peer, {member_event::frame, {}, {}}, now, out);
+}
+
+void membership_core::move(member& m, peer_state& peer, const verdict& why, time_point_us now,
+                           membership_effects& out) {
+  const member_transition& to = transition(peer.state, why.event);
+  if (!to.refused.empty()) return;
+  if (to.next != peer.state) {
+    peer.since = now;
+    peer.probe = {};
+    own_changed_ = true;  // it is a neighbour, or no more
   }
-  if (message.has_heartbeat()) changed |= take_heartbeat(m, peer, message.heartbeat());
-  if (changed) publish(out);
-  return out;
+  peer.state = to.next;
+  if (to.news == member_news::none) return;
+  m.up = alive(peer.state);
+  m.suspect = peer.state == member_state::suspect;
+  view_changed_ = true;
+  switch (to.news) {
+    case member_news::suspected:
+      out.suspected.push_back(m.name);
+      break;
+    case member_news::cleared:
+      out.cleared.push_back(m.name);
+      break;
+    case member_news::lost:
+    case member_news::gone:
+    case member_news::replaced:
+      m.load = {};
+      m.prefixes.clear();
+      out.lost.push_back({m.name, why.cause, why.reason});
+      if (to.news != member_news::replaced) break;
+      [[fallthrough]];
+    case member_news::came_up:
+      m.draining = false;
+      out.came_up.push_back(m.name);
+      if (peer.views.version() != 0) show(peer, m);
+      break;
+    default:
+      break;
+  }
 }
 
-bool membership_core::take_heartbeat(member& from, peer_state& peer, const proto::Heartbeat& beat) {
-  if (beat.incarnation() != from.incarnation || beat.sequence() <= peer.sequence_seen) return false;
-  peer.sequence_seen = beat.sequence();
-  node_load load{beat.sequences_running(), beat.sequences_waiting(), beat.sequences_max(),
-                 beat.decode_tokens_per_second()};
-  std::vector<proto::ModelDescription> models(beat.models().begin(), beat.models().end());
-  std::vector<std::uint64_t> prefixes =
-      kept_prefixes({beat.prefixes().begin(), beat.prefixes().end()});
-  if (load == from.load && prefixes == from.prefixes && beat.draining() == from.draining &&
-      same_models(models, from.models))
-    return false;
-  from.load = load;
-  from.draining = beat.draining();
-  from.models = std::move(models);
-  from.prefixes = std::move(prefixes);
-  return true;
-}
+// ---- what was told of this node ----
 
-membership_effects membership_core::own_models(std::vector<proto::ModelDescription> models) {
+membership_effects membership_core::own_models(std::vector<proto::ModelDescription> models,
+                                               time_point_us now) {
   membership_effects out;
   if (same_models(models, own().models)) return out;
   own().models = std::move(models);
-  beat_at_once(out);
-  publish(out);
-  return out;
+  own_changed_ = view_changed_ = true;
+  beat_at_once(now, out);
+  return shown(std::move(out));
 }
 
-membership_effects membership_core::own_load(node_load load) {
-  membership_effects out;
-  if (load == own().load) return out;
-  own().load = load;
-  publish(out);
-  return out;
-}
-
-membership_effects membership_core::own_prefixes(std::vector<std::uint64_t> prefixes) {
-  membership_effects out;
-  prefixes = kept_prefixes(std::move(prefixes));
-  if (prefixes == own().prefixes) return out;
-  own().prefixes = std::move(prefixes);
-  publish(out);
-  return out;
-}
-
-membership_effects membership_core::own_draining(bool draining) {
+membership_effects membership_core::own_draining(bool draining, time_point_us now) {
   membership_effects out;
   if (draining == own().draining) return out;
   own().draining = draining;
-  beat_at_once(out);
-  publish(out);
-  return out;
+  own_changed_ = view_changed_ = true;
+  beat_at_once(now, out);
+  return shown(std::move(out));
 }
+
+void membership_core::own_load(node_load load) {
+  if (load == own().load) return;
+  own().load = load;
+  own_changed_ = view_stale_ = true;
+}
+
+void membership_core::own_prefixes(std::vector<std::uint64_t> prefixes) {
+  prefixes = kept_prefixes(std::move(prefixes));
+  if (prefixes == own().prefixes) return;
+  own().prefixes = std::move(prefixes);
+  own_changed_ = view_stale_ = true;
+}
+
+void membership_core::own_address(const std::string& address) {
+  if (address == own().address || address.size() > address_bytes_max) return;
+  own().address = address;
+  book_.own_address(address);
+  own_changed_ = view_stale_ = true;
+}
+
+// ---- time ----
 
 membership_effects membership_core::tick(time_point_us now) {
   membership_effects out;
-  bool changed = false;
-  for (auto& [name, peer] : peers_) {
-    member& m = members_.at(name);
-    if (m.up && now - peer.heard > settings_.silence_max) {
-      mark_lost(m, "it was silent for " + std::to_string((now - peer.heard).count() / 1000) + " ms",
-                out);
-      changed = true;
-    }
-    if (peer.linked && (!peer.beaten || now - peer.beat_sent >= settings_.heartbeat_interval)) {
-      out.messages.push_back(heartbeat_to(name, peer));
-      peer.beaten = true;
-      peer.beat_sent = now;
-    }
-  }
-  if (changed) publish(out);
-  return out;
-}
-
-// What others route by should not wait for the next interval.
-void membership_core::beat_at_once(membership_effects& out) {
+  if (const time_point_us late = health_.tick(now); late.count() > 0) excuse(late, now);
   for (auto& [name, peer] : peers_)
-    if (peer.linked) out.messages.push_back(heartbeat_to(name, peer));
+    if (linked(peer.state)) watch(members_.at(name), peer, now, out);
+  expire_duties(now, out);
+  forget_expired(now, out);
+  look_at_addresses(now, out);
+  for (auto& [name, peer] : peers_) {
+    const bool due = now - peer.beat_sent + settings_.tick_every() / 2 >= interval_;
+    if (linked(peer.state) && due) beat(name, peer, now, out);
+  }
+  view_changed_ |= view_stale_;
+  return shown(std::move(out));
 }
 
-void membership_core::mark_lost(member& node, std::string reason, membership_effects& out) {
-  node.up = false;
-  node.load = {};
-  node.prefixes.clear();
-  out.lost.push_back(node.name);
-  out.lost_reasons.push_back(std::move(reason));
+// While this node did not look, nobody was silent.
+void membership_core::excuse(time_point_us late, time_point_us now) {
+  for (auto& [name, peer] : peers_) {
+    peer.heard = std::min(peer.heard + late, now);
+    for (auto& [sequence, sent] : peer.unechoed) sent = std::min(sent + late, now);
+    peer.probe.ends += late;
+    peer.probe.next += late;
+  }
+  for (duty& one : duties_) one.until += late;
 }
 
-envelope_ptr membership_core::heartbeat_to(const std::string& node, peer_state& peer) const {
-  auto message = std::make_shared<proto::Envelope>();
-  message->mutable_sender()->set_node(settings_.self);
-  message->mutable_sender()->set_actor("node");
-  message->mutable_target()->set_node(node);
-  message->mutable_target()->set_actor("node");
-  const member& me = members_.at(settings_.self);
-  proto::Heartbeat& beat = *message->mutable_heartbeat();
-  beat.set_incarnation(settings_.incarnation);
-  beat.set_sequence(++peer.sequence_sent);
-  beat.set_echo_sequence(peer.sequence_seen);
-  beat.set_sequences_running(me.load.sequences_running);
-  beat.set_sequences_waiting(me.load.sequences_waiting);
-  beat.set_sequences_max(me.load.sequences_max);
-  beat.set_decode_tokens_per_second(me.load.decode_tokens_per_second);
-  beat.set_draining(me.draining);
-  for (const auto& model : me.models) *beat.add_models() = model;
-  beat.mutable_prefixes()->Add(me.prefixes.begin(), me.prefixes.end());
-  return message;
+void membership_core::watch(member& m, peer_state& peer, time_point_us now,
+                            membership_effects& out) {
+  const time_point_us quiet = silence(peer, now);
+  const bool late = overdue(peer, std::max(quiet, deafness(peer, now)));
+  move(m, peer, {late ? member_event::overdue : member_event::frame, {}, {}}, now, out);
+  if (peer.state != member_state::suspect) return;
+  if (overdue(peer, quiet)) probe(m, peer, now, out);
+  if (const auto verdict = judge(peer, now)) move(m, peer, *verdict, now, out);
 }
 
-void membership_core::publish(membership_effects& out) {
+std::optional<membership_core::verdict> membership_core::judge(const peer_state& peer,
+                                                               time_point_us now) const {
+  const auto shown_ms = [](time_point_us time) { return std::to_string(time.count() / 1000); };
+  const time_point_us quiet = silence(peer, now);
+  if (quiet > settings_.down_after) {
+    std::string why = "it was silent for " + shown_ms(now - peer.heard) + " ms";
+    if (!peer.probe.reached_by.empty()) why += ", though " + peer.probe.reached_by + " hears it";
+    return verdict{member_event::silent_too_long, loss_cause::silent, why};
+  }
+  if (deafness(peer, now) > settings_.down_after)
+    return verdict{
+        member_event::silent_too_long, loss_cause::silent,
+        "it has not heard this node for " + shown_ms(now - peer.unechoed.front().second) + " ms"};
+  if (peer.probe.open || !peer.probe.reached_by.empty()) return std::nullopt;
+  if (peer.beats.phi(quiet, settings_.pause_max) < accrual_detector::verdict) return std::nullopt;
+  const std::string asked = peer.probe.round == 0
+                                ? "nobody else was there to ask"
+                                : std::to_string(peer.probe.asked_count) + " asked did not hear it";
+  return verdict{member_event::unreachable, loss_cause::unreachable,
+                 "it was silent for " + shown_ms(now - peer.heard) + " ms, and " + asked};
+}
+
+void membership_core::forget_expired(time_point_us now, membership_effects& out) {
+  for (auto at = peers_.begin(); at != peers_.end();) {
+    peer_state& peer = at->second;
+    const time_point_us kept =
+        peer.state == member_state::left ? settings_.left_kept : settings_.away_kept;
+    if (linked(peer.state) || now - peer.since <= kept) {
+      ++at;
+      continue;
+    }
+    move(members_.at(at->first), peer, {member_event::expired, {}, {}}, now, out);
+    members_.erase(at->first);
+    at = peers_.erase(at);
+  }
+}
+
+void membership_core::look_at_addresses(time_point_us now, membership_effects& out) {
+  if (!settings_.learns_peers) return;
+  if (looked_at_addresses_ && now - *looked_at_addresses_ < look_at_addresses_every) return;
+  looked_at_addresses_ = now;
+  std::vector<known_node> mentioned;
+  const auto is_linked = [&](const std::string& name) {
+    const auto found = peers_.find(name);
+    return found != peers_.end() && linked(found->second.state);
+  };
+  const auto in_use = [&](const std::string& address) {
+    return std::any_of(peers_.begin(), peers_.end(), [&](const auto& one) {
+      return linked(one.second.state) &&
+             (one.second.address == address || one.second.views.newest().address == address);
+    });
+  };
+  for (const auto& [name, peer] : peers_) {
+    const node_view& view = peer.views.newest();
+    if (!linked(peer.state) || view.draining) continue;
+    mentioned.push_back({name, view.address});
+    mentioned.insert(mentioned.end(), view.neighbours.begin(), view.neighbours.end());
+  }
+  address_book::decisions decided = book_.look(mentioned, is_linked, in_use, now);
+  out.dial = std::move(decided.dial);
+  out.hang_up = std::move(decided.hang_up);
+}
+
+membership_effects membership_core::shown(membership_effects out) {
+  if (!view_changed_) return out;
+  view_changed_ = view_stale_ = false;
   auto view = std::make_shared<cluster_view>();
   view->self = settings_.self;
   view->members.reserve(members_.size());
   for (const auto& [name, m] : members_) view->members.push_back(m);
   view_ = std::move(view);
   out.view_changed = true;
+  return out;
 }
 
 }  // namespace troupe::cluster

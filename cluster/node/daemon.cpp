@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "cluster/audit/audit_writer.hpp"
@@ -31,6 +33,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds models_wait{
     10'000};  // for the first list of models, before the node says that it serves
 constexpr milliseconds roles_end_wait{10'000};
+constexpr std::size_t gone_max = 256;
 
 time_point_us now_us() {
   return std::chrono::duration_cast<time_point_us>(steady_clock::now().time_since_epoch());
@@ -49,6 +52,13 @@ void read_memory(proto::NodeStatus& status) {
   }
   status.set_memory_bytes(total * 1024);
   status.set_memory_bytes_used((total - available) * 1024);
+}
+
+// 0 where it cannot be told.
+std::uint64_t disk_bytes_free(const std::filesystem::path& folder) {
+  struct statvfs found {};
+  if (::statvfs(folder.c_str(), &found) != 0) return 0;
+  return std::uint64_t{found.f_bavail} * found.f_frsize;
 }
 
 struct system_config : caf::actor_system_config {
@@ -83,6 +93,7 @@ class node_daemon final : public daemon, private link::link_events {
     board_.arrive(from, std::span<envelope_ptr>(&message, 1), &*lane_);
   }
   void on_envelopes(const link::peer_view& from, std::span<envelope_ptr> messages) override {
+    if (from.who.role == link::peer_role::node) heard_->note(from.who.name, now_us());
     board_.arrive(from, messages, &*lane_);
   }
   void on_peer_up(const link::peer_view& peer) override;
@@ -92,7 +103,8 @@ class node_daemon final : public daemon, private link::link_events {
   void spawn(const std::string& actor);
   role_handle make(const std::string& actor);
   monitoring_sources sources();
-  void tell_peers_to_node_actor();
+  void tell_links_to_node_actor();
+  void tell_gone_peers();
   status open_http();
   void stop_http();
   bool restart(const std::string& actor);
@@ -116,8 +128,10 @@ class node_daemon final : public daemon, private link::link_events {
   std::map<std::string, role_handle> roles_;
   std::shared_ptr<inference_load> load_ = std::make_shared<inference_load>();
   std::shared_ptr<gateway_gauge> gateway_shown_ = std::make_shared<gateway_gauge>();
+  std::shared_ptr<last_heard> heard_ = std::make_shared<last_heard>();
   std::mutex peers_guard_;
   std::map<std::string, std::shared_ptr<peer_came>> peers_;
+  std::set<std::string> gone_;  // peers whose session ended, and that have not come again
   std::atomic<link::endpoint*> shown_endpoint_{nullptr};
   std::atomic<bool> models_known_{false};
   steady_clock::time_point began_ = steady_clock::now();
@@ -132,6 +146,7 @@ void node_daemon::on_peer_up(const link::peer_view& peer) {
   {
     const std::lock_guard lock{peers_guard_};
     peers_[peer.who.name] = came;
+    gone_.erase(peer.who.name);
   }
   board_.notice("node", std::move(came));
 }
@@ -144,8 +159,10 @@ void node_daemon::on_peer_down(const link::peer_view& peer, std::string reason,
     {
       const std::lock_guard lock{peers_guard_};
       const auto known = peers_.find(peer.who.name);
-      if (known != peers_.end() && known->second->incarnation == peer.who.incarnation)
+      if (known != peers_.end() && known->second->incarnation == peer.who.incarnation) {
         peers_.erase(known);
+        if (gone_.size() < gone_max) gone_.insert(peer.who.name);
+      }
     }
     board_.notice("node", std::make_shared<peer_went>(peer.who.name, peer.who.incarnation, reason));
   }
@@ -163,6 +180,7 @@ monitoring_sources node_daemon::sources() {
         std::chrono::duration_cast<milliseconds>(steady_clock::now() - began_).count()));
     status.set_cores(std::thread::hardware_concurrency());
     read_memory(status);
+    status.set_disk_bytes_free(disk_bytes_free(settings_.state_directory));
     proto::JobCounters& jobs = *status.mutable_jobs();
     jobs.set_accepted(gateway_shown_->accepted);
     jobs.set_refused(gateway_shown_->refused);
@@ -214,7 +232,18 @@ role_handle node_daemon::make(const std::string& actor) {
   outside.drain = [this](milliseconds wait_max) { wakeups_.ask_to_drain(wait_max); };
   outside.audit = audit_.get();
   outside.audited_by_door = http::session_prefix;
-  return spawn_node_role(*system_, settings_.node, std::move(outside), gauge);
+  outside.heard = heard_;
+  outside.dial = [this](const std::string& address) -> status {
+    link::endpoint* endpoint = shown_endpoint_;
+    return endpoint ? endpoint->connect(address) : status();
+  };
+  outside.hang_up = [this](const std::string& address) {
+    if (link::endpoint* endpoint = shown_endpoint_) endpoint->disconnect(address);
+  };
+  outside.disk_bytes_free = [this] { return disk_bytes_free(settings_.state_directory); };
+  node_role_settings mine = settings_.node;
+  mine.membership.restarts = gauge->restarts;
+  return spawn_node_role(*system_, mine, std::move(outside), gauge);
 }
 
 void node_daemon::spawn(const std::string& actor) {
@@ -224,9 +253,20 @@ void node_daemon::spawn(const std::string& actor) {
   board_.attach(actor, std::move(handle));
 }
 
-void node_daemon::tell_peers_to_node_actor() {
+void node_daemon::tell_links_to_node_actor() {
   const std::lock_guard lock{peers_guard_};
   for (const auto& [name, came] : peers_) board_.notice("node", came);
+  board_.notice("node", std::make_shared<node_listens>(
+                            settings_.advertise.empty() ? address() : settings_.advertise));
+}
+
+// A node actor that ended may have had the news of a loss in its mailbox; its successor does not
+// know that node.
+void node_daemon::tell_gone_peers() {
+  const std::lock_guard lock{peers_guard_};
+  for (const std::string& name : gone_)
+    for (const char* actor : {"gateway", "inference", "model_loader"})
+      board_.notice(actor, std::make_shared<troupe::node_lost>(name));
 }
 
 status node_daemon::begin() {
@@ -247,6 +287,7 @@ status node_daemon::begin() {
   endpoint_ = std::move(*opened);
   board_.connect(endpoint_.get());
   shown_endpoint_ = endpoint_.get();
+  tell_links_to_node_actor();
   if (status dialled = keys_.dial(*endpoint_); !dialled) return dialled;
   const auto until = steady_clock::now() + models_wait;
   while (!models_known_ && steady_clock::now() < until) {
@@ -301,7 +342,10 @@ bool node_daemon::restart(const std::string& actor) {
   spdlog::warn("actor_restarted actor={}", actor);
   ++gauges_.at(actor)->restarts;
   spawn(actor);
-  if (actor == "node") tell_peers_to_node_actor();
+  if (actor == "node") {
+    tell_links_to_node_actor();
+    tell_gone_peers();
+  }
   auto news = std::make_shared<actor_restarted>(actor);
   board_.notice("node", news);
   if (actor == "inference") board_.notice("model_loader", news);

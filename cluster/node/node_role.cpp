@@ -32,7 +32,7 @@ class node_role : public role {
       case proto::Envelope::kReadFlood:
         return read_flood(*message);
       case proto::Envelope::kDrainNode:
-        return drain(*message);
+        return drain(*message, now);
       case proto::Envelope::kModelList:
         return models_listed(*message, now);
       case proto::Envelope::kModelLoaded:
@@ -49,25 +49,28 @@ class node_role : public role {
     } else if (auto* went = dynamic_cast<const peer_went*>(&event)) {
       carry_out(core_.link_down(went->node, went->incarnation, went->reason, now));
     } else if (dynamic_cast<const node_draining*>(&event)) {
-      carry_out(core_.own_draining(true));
+      carry_out(core_.own_draining(true, now));
+    } else if (auto* listens = dynamic_cast<const node_listens*>(&event)) {
+      core_.own_address(listens->address);
     } else if (auto* restarted = dynamic_cast<const actor_restarted*>(&event)) {
+      if (restarted->actor == "model_loader") ask_for_models(now);
       tell_restart(restarted->actor);
     }
   }
 
   void tick(time_point_us now) override {
-    if (outside_.load) carry_out(core_.own_prefixes(outside_.load->prefixes()));
-    if (outside_.load)
-      carry_out(core_.own_load({outside_.load->running, outside_.load->waiting,
-                                settings_.sequences_max, outside_.load->decode_tokens_per_second}));
-    carry_out(core_.tick(now));
-    if (now - listed_at_ >= settings_.membership.heartbeat_interval) {
-      listed_at_ = now;
-      proto::Envelope message = to_own("model_loader");
-      message.set_correlation(++correlation_);
-      message.mutable_list_models();
-      post(std::move(message));
+    if (outside_.load) {
+      core_.own_prefixes(outside_.load->prefixes());
+      core_.own_load({outside_.load->running, outside_.load->waiting, settings_.sequences_max,
+                      outside_.load->decode_tokens_per_second});
     }
+    if (outside_.heard)
+      for (const auto& [node, came] : outside_.heard->take())
+        carry_out(core_.frame_from(node, came, now));
+    carry_out(core_.tick(now));
+    tell_health();
+    if (models_pace_.due(now)) ask_for_models(now);
+    if (outside_.disk_bytes_free && disk_pace_.due(now)) look_at_disk(now);
     preload(now);
   }
 
@@ -81,12 +84,54 @@ class node_role : public role {
   void carry_out(membership_effects effects) {
     for (envelope_ptr& message : effects.messages) outside_.board->post(std::move(message));
     for (const std::string& node : effects.came_up) spdlog::info("node_up peer={}", node);
+    for (const std::string& node : effects.suspected) spdlog::info("node_suspect peer={}", node);
+    for (const std::string& node : effects.cleared) spdlog::info("node_cleared peer={}", node);
     if (effects.view_changed) tell_view();
-    for (std::size_t i = 0; i < effects.lost.size(); ++i) {
-      spdlog::warn("node_lost peer={} reason=\"{}\"", effects.lost[i], effects.lost_reasons[i]);
+    for (const node_loss& loss : effects.lost) {
+      if (loss.cause == loss_cause::left)
+        spdlog::info("node_left peer={} reason=\"{}\"", loss.node, loss.reason);
+      else
+        spdlog::warn("node_lost peer={} reason=\"{}\"", loss.node, loss.reason);
       for (const char* actor : {"gateway", "inference", "model_loader"})
-        outside_.board->notice(actor, std::make_shared<troupe::node_lost>(effects.lost[i]));
+        outside_.board->notice(actor, std::make_shared<troupe::node_lost>(loss.node));
     }
+    for (const std::string& address : effects.dial) {
+      const status dialled = outside_.dial ? outside_.dial(address) : status();
+      if (dialled)
+        spdlog::info("peer_learnt address={}", address);
+      else
+        spdlog::warn("peer_not_dialled address={} reason=\"{}\"", address,
+                     dialled.failure().text());
+    }
+    for (const std::string& address : effects.hang_up)
+      if (outside_.hang_up) outside_.hang_up(address);
+  }
+
+  // A node that is late itself says so: its verdicts on others take longer.
+  void tell_health() {
+    const int score = core_.health_score();
+    if ((score == 0) == (health_told_ == 0)) return;
+    spdlog::info("node_health late_score={}", score);
+    health_told_ = score;
+  }
+
+  void ask_for_models(time_point_us now) {
+    models_pace_.looked(now);
+    proto::Envelope message = to_own("model_loader");
+    message.set_correlation(++correlation_);
+    message.mutable_list_models();
+    post(std::move(message));
+  }
+
+  void look_at_disk(time_point_us now) {
+    disk_pace_.looked(now);
+    const std::uint64_t free = outside_.disk_bytes_free();
+    const bool low = free < settings_.disk_low_bytes;
+    disk_pace_.found(!low);
+    if (low == disk_low_) return;
+    disk_low_ = low;
+    low ? spdlog::warn("disk_low bytes_free={}", free)
+        : spdlog::info("disk_well bytes_free={}", free);
   }
 
   void tell_view() {
@@ -123,7 +168,7 @@ class node_role : public role {
     post(std::move(answer));
   }
 
-  void drain(const proto::Envelope& message) {
+  void drain(const proto::Envelope& message, time_point_us now) {
     const std::uint32_t asked = message.drain_node().wait_ms();
     const auto wait = asked == 0 ? settings_.stop_wait
                                  : std::min(std::chrono::milliseconds(asked), drain_wait_max);
@@ -136,7 +181,7 @@ class node_role : public role {
         (outside_.audited_by_door.empty() || !asker.starts_with(outside_.audited_by_door)))
       outside_.audit->write(
           {"link:" + asker, "drain", "done", {{"wait_ms", std::to_string(wait.count())}}});
-    carry_out(core_.own_draining(true));
+    carry_out(core_.own_draining(true, now));
     if (outside_.drain) outside_.drain(wait);
   }
 
@@ -157,7 +202,12 @@ class node_role : public role {
   void models_listed(const proto::Envelope& message, time_point_us now) {
     if (message.sender().node() != settings_.membership.self) return;
     const auto& models = message.model_list().models();
-    carry_out(core_.own_models({models.begin(), models.end()}));
+    membership_effects effects = core_.own_models({models.begin(), models.end()}, now);
+    const bool settled = std::all_of(models.begin(), models.end(), [](const auto& model) {
+      return model.state() == proto::READY || model.state() == proto::ON_DISK;
+    });
+    models_pace_.found(settled && !effects.view_changed);
+    carry_out(std::move(effects));
     if (outside_.models_known) std::exchange(outside_.models_known, {})();
     preload(now);
   }
@@ -216,7 +266,9 @@ class node_role : public role {
   membership_core core_;
   std::map<std::string, preload_state> preloads_;
   std::uint64_t correlation_ = 0;
-  time_point_us listed_at_{-3'600'000'000};
+  check_pace models_pace_, disk_pace_;
+  bool disk_low_ = false;
+  int health_told_ = 0;
   proto::FloodCount flood_;
   time_point_us flood_began_{};
 };
@@ -228,8 +280,8 @@ role_handle spawn_node_role(caf::actor_system& system, const node_role_settings&
   role_plan plan;
   plan.name = "node";
   plan.gauge = std::move(gauge);
-  plan.tick_every = std::clamp(settings.membership.heartbeat_interval / 4,
-                               std::chrono::milliseconds(5), std::chrono::milliseconds(100));
+  plan.tick_every =
+      std::chrono::duration_cast<std::chrono::milliseconds>(settings.membership.tick_every());
   plan.make = [settings, outside](notify_self) {
     return std::make_unique<node_role>(settings, outside);
   };

@@ -1,9 +1,10 @@
 // The node actor: answers heartbeats and echoes, keeps the membership, and tells the other actors
 // what changed.
 //
-// It asks its own model loader for its models every heartbeat, reads the load that the inference
-// actor shows, and fetches models that the configuration wants loaded and that only another node
-// has.
+// It hears of its own model loader what changes, and asks now and then whether it missed something;
+// reads the load that the inference actor shows; looks at the disk's free space; dials what the
+// membership learnt; and fetches models that the configuration wants loaded and that only another
+// node has.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,9 @@
 #include "actors/inference/inference_settings.hpp"
 #include "actors/shell/role_actor.hpp"
 #include "cluster/audit/audit.hpp"
+#include "cluster/membership/check_pace.hpp"
 #include "cluster/membership/membership_core.hpp"
+#include "cluster/node/last_heard.hpp"
 #include "cluster/node/switchboard.hpp"
 
 namespace troupe::cluster {
@@ -35,6 +38,11 @@ struct peer_went : role_event {
   std::string reason;
 };
 struct node_draining : role_event {};
+// Where other nodes are to dial this one.
+struct node_listens : role_event {
+  explicit node_listens(std::string a) : address(std::move(a)) {}
+  std::string address;
+};
 
 struct node_role_settings {
   membership_settings membership;
@@ -43,6 +51,7 @@ struct node_role_settings {
   bool fetch = true;
   std::chrono::milliseconds preload_retry{5'000};
   std::chrono::milliseconds stop_wait{5'000};  // of a drain that names no time
+  std::uint64_t disk_low_bytes = 1u << 30;     // less free space is told in the log
 };
 
 struct node_role_outside {
@@ -53,6 +62,10 @@ struct node_role_outside {
   std::function<void(std::chrono::milliseconds)> drain;  // end the process, in order, within that
   audit::log* audit = nullptr;
   std::string audited_by_door;  // sessions named so have been written down where they came in
+  std::shared_ptr<last_heard> heard;
+  std::function<status(const std::string& address)> dial;
+  std::function<void(const std::string& address)> hang_up;
+  std::function<std::uint64_t()> disk_bytes_free;  // where the node keeps its state
 };
 
 role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,

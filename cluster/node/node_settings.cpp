@@ -147,6 +147,7 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.peers = from.list("membership.peers");
   out.encrypts = from.text("link.security") == "curve";
   out.keys = keys::place_of(from);
+  out.advertise = from.text("link.advertise");
   out.computes = from.flag("inference.enabled");
 
   out.link = link_part(from);
@@ -172,7 +173,10 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   membership.self = out.name;
   membership.incarnation = incarnation;
   membership.heartbeat_interval = from.duration("membership.heartbeat_interval");
-  membership.silence_max = from.duration("membership.down_after");
+  membership.pause_max = from.duration("membership.pause_max");
+  membership.down_after = from.duration("membership.down_after");
+  membership.learns_peers = from.flag("membership.learn_peers");
+  membership.peers = out.peers;
   const std::uint32_t places = out.inference.batching ? out.inference.sequences_running_max : 1;
   out.node.sequences_max = out.computes ? places : 0;
   out.node.stop_wait = out.stop_wait;

@@ -28,6 +28,7 @@ struct node_settings {
   std::vector<std::string> peers;
   bool encrypts = false;  // its links
   keys::key_place keys;
+  std::string advertise;  // empty: as the link listens
   bool computes = true;
 
   link::link_settings link;

@@ -107,6 +107,11 @@ class reader {
       case what::left:
         if (e.count > 0) wrong(e.node.empty() ? "J13" : "J12", e, "left over at the end");
         return;
+      case what::node_lost:
+        if (e.count > 0) wrong("J14", e, "called lost, though all others reached it");
+        return;
+      case what::view:
+        return wrong("J15", e, "a view that is not true at the end");
       case what::conflict:
         return;
     }

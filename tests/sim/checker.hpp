@@ -8,6 +8,8 @@
 //   J10 executions are bounded   J11 after a cancellation nothing more comes
 //   J12 everything is given back, no stream gets more than its credit
 //   J13 after the heal everything ends in time, and well
+//   J14 no node is called lost for a silence that only one other node hears
+//   J15 at the end each node's view of each other one is true
 //
 // A run that put too little at risk proves nothing: it is invalid, whatever it looks like.
 #pragma once

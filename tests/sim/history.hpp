@@ -34,6 +34,8 @@ enum class what {
   recovered,      // node: what its journal holds. text: job ids; first: detach grace, ms
   healed,         // no more faults
   left,           // at the end. node; text: what of; count: how much was left over
+  node_lost,      // node: who says so, who: lost, text: why; count 1: though all others reached it
+  view,           // at the end. node: whose view, who: of whom, text: what differs from the truth
 };
 
 struct event {

@@ -24,15 +24,15 @@ node::node(clockwork& clock, network& net, dice chances, const node_plan& plan,
       seam_(std::move(planted)) {
   settings_.gateway.node = settings_.inference.node = settings_.cache.node = plan.name;
   settings_.membership.self = plan.name;
+  settings_.membership.peers = plan.dials;
   settings_.membership.incarnation = settings_.inference.incarnation = disk.incarnation;
   settings_.gateway.seed_salt = dice_.next();
   if (seam_) seam_->configure(settings_);
   if (redis && plan.uses_redis) redis_ = std::make_unique<redis_door>(*redis, dice_.split(1));
   of(part::gateway).tick_every = 50'000;
-  of(part::node).tick_every = static_cast<time_us>(std::clamp<std::int64_t>(
-      settings_.membership.heartbeat_interval.count() * 1000 / 4, 5'000, 100'000));
-  membership_.emplace(settings_.membership);
-  for (const part which : {part::cache_tier, part::inference, part::model_loader, part::gateway})
+  of(part::node).tick_every = static_cast<time_us>(settings_.membership.tick_every().count());
+  for (const part which :
+       {part::node, part::cache_tier, part::inference, part::model_loader, part::gateway})
     make_core(which);
   for (const std::string& peer : plan.dials) dial(peer);
   for (std::size_t i = 0; i < actors_.size(); ++i) start_ticking(static_cast<part>(i));
@@ -43,6 +43,13 @@ node::~node() = default;
 
 void node::make_core(part which) {
   switch (which) {
+    case part::node:
+      settings_.membership.restarts = restarts_[part::node];
+      membership_.emplace(settings_.membership);
+      membership_->own_address(plan_.address);
+      models_pace_ = {};
+      for (const auto& [name, peer] : peers_) tell_up(peer);
+      return;
     case part::gateway:
       settings_.gateway.epoch = (settings_.inference.incarnation << 16) + restarts_[part::gateway];
       if (seam_) seam_->configure(settings_);
@@ -100,6 +107,10 @@ void node::restart_actor(part which) {
   if (which == part::gateway) disk_.journal.kill(), sync_asked_ = false;
   make_core(which);
   const std::string actor(names[static_cast<std::size_t>(which)]);
+  if (which == part::node) {  // it may have died with the news of a loss in its mailbox
+    tell_view();
+    for (const std::string& gone : gone_) tell_lost({gone, cluster::loss_cause::session_ended, {}});
+  }
   notice(part::node, [this, actor](time_point_us) { tell_restart(actor); });
   if (which == part::inference)
     notice(part::model_loader,
@@ -199,6 +210,7 @@ void node::send_out(envelope_ptr message) {
 
 void node::on_envelopes(const link::peer_view& from, std::span<envelope_ptr> messages) {
   const bool client = from.who.role == link::peer_role::client;
+  if (!client) heard_[from.who.name] = local_time();
   for (envelope_ptr& message : messages) {
     const std::string& actor = message->target().actor();
     const bool reaches =
@@ -220,6 +232,11 @@ void node::on_envelopes(const link::peer_view& from, std::span<envelope_ptr> mes
 void node::on_up(const link::peer_view& peer) {
   if (peer.who.role == link::peer_role::client) return;
   peers_[peer.who.name] = peer;
+  gone_.erase(peer.who.name);
+  tell_up(peer);
+}
+
+void node::tell_up(const link::peer_view& peer) {
   notice(part::node, [this, peer](time_point_us now) {
     take(membership_->link_up(peer.who.name, peer.who.incarnation, peer.address, now));
   });
@@ -232,6 +249,9 @@ void node::on_down(const link::peer_view& peer, const std::string& reason,
     notice(part::gateway,
            [this, name](time_point_us now) { take(gateway_->node_lost(name, now)); });
   } else {
+    const auto known = peers_.find(name);
+    if (known != peers_.end() && known->second.who.incarnation == peer.who.incarnation)
+      peers_.erase(known), gone_.insert(name);
     notice(part::node, [this, peer, reason](time_point_us now) {
       take(membership_->link_down(peer.who.name, peer.who.incarnation, reason, now));
     });

@@ -11,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "actors/cache_tier/cache_core.hpp"
 #include "actors/inference/inference_core.hpp"
 #include "actors/model_loader/loader_core.hpp"
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/membership/check_pace.hpp"
 #include "cluster/membership/membership_core.hpp"
 #include "tests/sim/history.hpp"
 #include "tests/sim/process.hpp"
@@ -47,6 +49,8 @@ struct node_watch {
   std::function<void(event)> record;
   std::function<void(const std::string& gateway)> poisoned;  // it dies of a job of that gateway
   std::function<bool(const std::string& job_id)> is_poison;
+  // Have all others, and there are some, been in touch with that node and this one lately?
+  std::function<bool(const std::string& node)> all_others_reach;
 };
 
 class node final : public process {
@@ -63,6 +67,7 @@ class node final : public process {
   void lie(unsigned per_mille) { lies_ = per_mille; }  // of frames: an id changes on its way out
 
   void report_left_over() const;  // history events of what is not as at the start
+  const cluster::cluster_view& sees() const { return *membership_->view(); }
 
  private:
   struct actor {
@@ -81,6 +86,7 @@ class node final : public process {
   // node.cpp: mailboxes and the switchboard
   actor& of(part which) { return actors_[static_cast<std::size_t>(which)]; }
   void make_core(part which);
+  void tell_up(const link::peer_view& peer);
   void notice(part which, std::function<void(time_point_us)> what);
   void run_mailbox(part which);
   void schedule(part which);
@@ -105,7 +111,8 @@ class node final : public process {
   void take(cache_core::effects effects, time_point_us now);
   void take(loader_core::effects effects);
   void tell_view();
-  void tell_lost(const std::string& node);
+  void tell_lost(const cluster::node_loss& loss);
+  void ask_for_models(time_point_us now);
   void tell_restart(const std::string& actor);
   void work();
   void begin_step(time_point_us now);
@@ -125,6 +132,8 @@ class node final : public process {
   std::unique_ptr<redis_door> redis_;
   std::map<std::string, std::unique_ptr<fakes::prf_engine>> engines_;
   std::map<std::string, link::peer_view> peers_;
+  std::set<std::string> gone_;  // peers whose session ended, and that have not come again
+  std::map<std::string, time_point_us> heard_;  // peers' actors, since the node actor looked
   std::map<part, std::uint32_t> restarts_;
   bool working_ = false;
   bool engine_fails_ = false;
@@ -132,7 +141,7 @@ class node final : public process {
   time_us overflows_until_ = 0;
   bool sync_asked_ = false;
   std::uint64_t correlation_ = 0;
-  time_point_us listed_at_{-3'600'000'000};
+  cluster::check_pace models_pace_;
 };
 
 }  // namespace troupe::sim

@@ -70,12 +70,17 @@ void node::tick(part which, time_point_us now) {
       break;
   }
   const inference_core::counters& load = inference_->count();
-  take(membership_->own_prefixes(inference_->prefixes(settings_.inference.prefixes_shown_max)));
-  take(membership_->own_load({load.running, load.waiting,
-                              plan_.computes ? settings_.inference.sequences_running_max : 0, 0}));
+  membership_->own_prefixes(inference_->prefixes(settings_.inference.prefixes_shown_max));
+  membership_->own_load({load.running, load.waiting,
+                         plan_.computes ? settings_.inference.sequences_running_max : 0, 0});
+  for (const auto& [from, came] : std::exchange(heard_, {}))
+    take(membership_->frame_from(from, came, now));
   take(membership_->tick(now));
-  if (now - listed_at_ < settings_.membership.heartbeat_interval) return;
-  listed_at_ = now;
+  if (models_pace_.due(now)) ask_for_models(now);
+}
+
+void node::ask_for_models(time_point_us now) {
+  models_pace_.looked(now);
   proto::Envelope message = between(plan_.name, "node", "model_loader");
   message.set_correlation(++correlation_);
   message.mutable_list_models();
@@ -173,13 +178,18 @@ void node::to_node_actor(const envelope_ptr& message, time_point_us now) {
     return take(membership_->heard(message->sender().node(), *message, now));
   if (!message->has_model_list()) return;
   const auto& models = message->model_list().models();
-  take(membership_->own_models({models.begin(), models.end()}));
+  cluster::membership_effects effects =
+      membership_->own_models({models.begin(), models.end()}, local_time());
+  models_pace_.found(!effects.view_changed);
+  take(std::move(effects));
 }
 
 void node::take(cluster::membership_effects effects) {
   for (envelope_ptr& message : effects.messages) post(part::node, std::move(message));
   if (effects.view_changed) tell_view();
-  for (const std::string& lost : effects.lost) tell_lost(lost);
+  for (const cluster::node_loss& loss : effects.lost) tell_lost(loss);
+  for (const std::string& address : effects.dial) dial(address);
+  for (const std::string& address : effects.hang_up) hang_up(address);
 }
 
 void node::tell_view() {
@@ -193,7 +203,16 @@ void node::tell_view() {
          [this, view](time_point_us now) { take(gateway_->view_changed(view, now)); });
 }
 
-void node::tell_lost(const std::string& lost) {
+void node::tell_lost(const cluster::node_loss& loss) {
+  const std::string& lost = loss.node;
+  event seen;
+  seen.what = what::node_lost;
+  seen.node = plan_.name;
+  seen.who = lost;
+  seen.text = loss.reason;
+  const bool verdict = loss.cause == cluster::loss_cause::unreachable;
+  seen.count = verdict && watch_.all_others_reach(lost);
+  watch_.record(std::move(seen));
   const auto tells = [&](part which) { return !seam_ || seam_->tells_lost(which, lost); };
   if (tells(part::gateway))
     notice(part::gateway,

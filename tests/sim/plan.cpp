@@ -46,7 +46,11 @@ void plan_cluster(run_plan& plan, dice d, std::size_t wanted) {
       if (n == m || d.chance(500)) holds.push_back(m);
     plan.models_at.push_back(holds);
   }
-  for (std::size_t a = 0; a < count; ++a)
+  // Some know one address, and learn the others.
+  plan.cores.membership.learns_peers = d.chance(400);
+  for (std::size_t n = 1; plan.cores.membership.learns_peers && n < count; ++n)
+    plan.nodes[n].dials.push_back(plan.nodes[0].address);
+  for (std::size_t a = 0; !plan.cores.membership.learns_peers && a < count; ++a)
     for (std::size_t b = a + 1; b < count; ++b) {
       const std::uint64_t who = d.below(3);
       if (who != 1) plan.nodes[a].dials.push_back(plan.nodes[b].address);
@@ -54,7 +58,10 @@ void plan_cluster(run_plan& plan, dice d, std::size_t wanted) {
     }
   plan.redis = d.chance(700);
   plan.cores.membership.heartbeat_interval = milliseconds(d.chance(500) ? 250 : 100);
-  plan.cores.membership.silence_max = plan.cores.membership.heartbeat_interval * 6;
+  plan.cores.membership.pause_max = milliseconds(d.chance(500) ? 1'000 : 300);
+  plan.cores.membership.down_after =
+      plan.cores.membership.pause_max +
+      plan.cores.membership.heartbeat_interval * static_cast<int>(d.between(4, 10));
   plan.link.silence_max = milliseconds(d.chance(500) ? 3000 : 1200);
   plan.cores.inference.sequences_running_max = static_cast<std::uint32_t>(d.between(2, 6));
   plan.cores.inference.batch_wait = milliseconds(d.chance(300) ? 3 : 0);
@@ -129,21 +136,10 @@ void plan_jobs(run_plan& plan, dice d) {
 
 void plan_faults(run_plan& plan, dice d) {
   using k = fault_kind;
-  std::vector<k> kinds = {k::kill,
-                          k::kill,
-                          k::power_cut,
-                          k::stop,
-                          k::stop,
-                          k::cut,
-                          k::cut_off,
-                          k::client_cut,
-                          k::reset,
-                          k::slow_wires,
-                          k::gateway_restart,
-                          k::inference_restart,
-                          k::overflow,
-                          k::engine_failure,
-                          k::lies};
+  std::vector<k> kinds = {k::kill,         k::kill,       k::power_cut,       k::stop,
+                          k::stop,         k::cut,        k::cut_off,         k::client_cut,
+                          k::reset,        k::slow_wires, k::gateway_restart, k::inference_restart,
+                          k::node_restart, k::overflow,   k::engine_failure,  k::lies};
   if (plan.redis)
     kinds.insert(kinds.end(), {k::redis_down, k::redis_slow, k::redis_lies, k::redis_lies,
                                k::redis_emptied, k::cache_restart});
@@ -182,6 +178,7 @@ const char* name_of(fault_kind kind) {
                                           "slow_wires",
                                           "gateway_restart",
                                           "inference_restart",
+                                          "node_restart",
                                           "cache_restart",
                                           "overflow",
                                           "engine_failure",

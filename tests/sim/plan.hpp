@@ -32,6 +32,7 @@ enum class fault_kind {
   slow_wires,
   gateway_restart,
   inference_restart,
+  node_restart,
   cache_restart,
   overflow,
   engine_failure,

@@ -205,6 +205,18 @@ class drops final : public seam {
   const Envelope::PayloadCase kind_;
 };
 
+class loses final : public seam {
+ public:
+  loses(part from, Envelope::PayloadCase kind) : from_(from), kind_(kind) {}
+  bool from(part which, Envelope& message, more_mail&) override {
+    return which != from_ || message.payload_case() != kind_;
+  }
+
+ private:
+  const part from_;
+  const Envelope::PayloadCase kind_;
+};
+
 class hides_losses final : public seam {
  public:
   explicit hides_losses(part from) : from_(from) {}
@@ -304,6 +316,36 @@ class acknowledges_before_sync final : public seam {
   bool syncs_nothing() const override { return true; }
 };
 
+class trusts_the_dead final : public seam {
+ public:
+  void shows(cluster::cluster_view& view) override {
+    for (cluster::member& m : view.members)
+      m.incarnation = first_.try_emplace(m.name, m.incarnation).first->second;
+  }
+
+ private:
+  std::map<std::string, std::uint64_t> first_;
+};
+
+// Takes what changed for what it has, whatever it changed from.
+class stands_on_any_base final : public seam {
+ public:
+  bool to(part which, Envelope& message) override {
+    if (which != part::node || !message.has_heartbeat()) return true;
+    proto::Heartbeat& beat = *message.mutable_heartbeat();
+    cluster::node_view& held = held_[message.sender().node()];
+    held = beat.view_base() == 0 ? cluster::read_whole(beat) : cluster::read_changes(held, beat);
+    for (const char* part : {"models", "prefixes", "prefixes_gone", "neighbours"})
+      beat.GetReflection()->ClearField(&beat, beat.GetDescriptor()->FindFieldByName(part));
+    beat.set_view_base(0);
+    cluster::write_whole(held, beat);
+    return true;
+  }
+
+ private:
+  std::map<std::string, cluster::node_view> held_;
+};
+
 template <class Seam>
 std::unique_ptr<seam> made() {
   return std::make_unique<Seam>();
@@ -347,6 +389,12 @@ constexpr planted_bug all[] = {
      made<streams_from_the_start>},
     {"acknowledges_before_sync", "a job is taken before its record is on disk", "J1",
      made<acknowledges_before_sync>},
+    {"trusts_the_dead", "a node that started again is taken for the one that died", "J13 J1",
+     made<trusts_the_dead>},
+    {"stands_on_any_base", "what changed in a view is applied to another one", "J15 J13",
+     made<stands_on_any_base>},
+    {"asks_nobody", "a node that only one other one does not hear is called lost", "J14",
+     [] { return std::unique_ptr<seam>(new loses(part::node, Envelope::kProbePeer)); }},
     {"begins_twice", "each attempt is begun twice", "J8", made<begins_twice>},
 };
 

@@ -32,7 +32,14 @@ class process {
   }
   void stop_for(time_us time);  // SIGSTOP, then SIGCONT
   bool stopped() const { return machine_.stopped; }
-  void dial(const std::string& address) { (void)loop_->connect(address).ok(); }
+  void dial(const std::string& address) {
+    (void)loop_->connect(address).ok();
+    wake();
+  }
+  void hang_up(const std::string& address) {
+    loop_->disconnect(address, local_now());
+    wake();
+  }
 
  protected:
   virtual void on_up(const link::peer_view& peer) = 0;

@@ -42,6 +42,9 @@ class cluster_run {
     clock_.run_until(clock_.now() + settle_time);
     for (const auto& n : nodes_)
       if (n) n->report_left_over();
+    for (const auto& a : nodes_)
+      for (const auto& b : nodes_)
+        if (a && b && a != b) compare_views(*a, *b);
     event unread;
     unread.what = what::left;
     unread.text = "jobs without an end at their clients";
@@ -94,10 +97,14 @@ class cluster_run {
       clock_.after(0, [this, n, gateway, life = lives_[n]] {
         if (life != lives_[n] || !nodes_[n]) return;
         tell_fault(plan_.nodes[n].name, "poison at " + plan_.nodes[n].name, 600'000);
+        trouble_at(plan_.nodes[n].name, {}, 600'000);
         if (gateway == plan_.nodes[n].name) return nodes_[n]->restart_actor(part::inference);
         crash(n, false);
         clock_.after(600'000, [this, n] { start(n); });
       });
+    };
+    watch.all_others_reach = [this, n](const std::string& lost) {
+      return all_others_reach(plan_.nodes[n].name, lost);
     };
     nodes_[n] = std::make_unique<node>(
         clock_, net_, dice_.split(100 + n), plan_.nodes[n], plan_.cores, plan_.link, disks_[n],
@@ -127,6 +134,66 @@ class cluster_run {
     record(std::move(e));
   }
 
+  // What a sees of b, beside what b is.
+  void compare_views(const node& a, const node& b) {
+    const cluster::member* seen = a.sees().find(b.name());
+    const cluster::member& is = *b.sees().find(b.name());
+    std::string wrong;
+    if (!seen || !seen->up || seen->suspect)
+      wrong = "it is not up";
+    else if (seen->incarnation != is.incarnation)
+      wrong = "its incarnation";
+    else if (!cluster::same_models(seen->models, is.models))
+      wrong = "its models";
+    else if (!(seen->load == is.load) || seen->prefixes != is.prefixes)
+      wrong = "its load or its blocks";
+    if (wrong.empty()) return;
+    event e;
+    e.what = what::view;
+    e.node = a.name();
+    e.who = b.name();
+    e.text = wrong;
+    record(std::move(e));
+  }
+
+  // Of a fault, and what it leaves behind: between two nodes, or (no `b`) at one and all its wires.
+  struct trouble {
+    std::string a, b;
+    time_us until = 0;
+  };
+  void trouble_at(const std::string& a, const std::string& b, time_us lasts) {
+    constexpr time_us shadow = 4'000'000;
+    troubles_.push_back({a, b, clock_.now() + lasts + shadow});
+  }
+  bool all_others_reach(const std::string& by, const std::string& lost) const {
+    if (plan_.nodes.size() < 3 || plan_.wires.loss > 0 || plan_.wires.reorder > 0 ||
+        plan_.wires.garbage > 0)
+      return false;
+    const std::pair<std::string, std::string> wire(std::min(by, lost), std::max(by, lost));
+    return std::all_of(troubles_.begin(), troubles_.end(), [&](const trouble& one) {
+      const bool theirs = !one.b.empty() && std::min(one.a, one.b) == wire.first &&
+                          std::max(one.a, one.b) == wire.second;
+      return theirs || one.until < clock_.now();
+    });
+  }
+  void note_trouble(const fault_plan& fault) {
+    const std::string& name = plan_.nodes[fault.node].name;
+    switch (fault.kind) {
+      case fault_kind::cut:
+      case fault_kind::reset:
+        return trouble_at(name, plan_.nodes[fault.other].name, fault.lasts);
+      case fault_kind::kill:
+      case fault_kind::power_cut:
+      case fault_kind::stop:
+      case fault_kind::cut_off:
+      case fault_kind::slow_wires:
+      case fault_kind::node_restart:
+        return trouble_at(name, {}, fault.lasts);
+      default:
+        return;
+    }
+  }
+
   // A client is not told that its gateway's actor was started again: only its patience helps it.
   static time_us shown_time(const fault_plan& fault) {
     if (fault.kind == fault_kind::gateway_restart) return patience_max;
@@ -148,6 +215,7 @@ class cluster_run {
     const std::string& other = plan_.nodes[fault.other].name;
     tell_fault(name, std::string(name_of(fault.kind)) + " at " + name + " with " + other,
                shown_time(fault));
+    note_trouble(fault);
     node* at = nodes_[n].get();
     switch (fault.kind) {
       case fault_kind::kill:
@@ -178,6 +246,9 @@ class cluster_run {
         return;
       case fault_kind::inference_restart:
         if (at && plan_.nodes[n].computes) at->restart_actor(part::inference);
+        return;
+      case fault_kind::node_restart:
+        if (at) at->restart_actor(part::node);
         return;
       case fault_kind::cache_restart:
         if (at) at->restart_actor(part::cache_tier);
@@ -246,6 +317,7 @@ class cluster_run {
   std::vector<node_disk> disks_;
   std::vector<std::unique_ptr<node>> nodes_;
   std::vector<std::uint64_t> lives_;
+  std::vector<trouble> troubles_;
   std::vector<std::unique_ptr<client>> clients_;
 };
 
@@ -253,9 +325,9 @@ class cluster_run {
 
 std::string described(const event& e) {
   static constexpr const char* names[] = {
-      "submit",   "accepted",  "refused",   "tokens",        "finished", "grant", "cancel",
-      "given_up", "impatient", "conflict",  "conflict_told", "attempt",  "frame", "sending",
-      "sealed",   "fault",     "recovered", "healed",        "left"};
+      "submit",   "accepted",  "refused",   "tokens",        "finished", "grant",     "cancel",
+      "given_up", "impatient", "conflict",  "conflict_told", "attempt",  "frame",     "sending",
+      "sealed",   "fault",     "recovered", "healed",        "left",     "node_lost", "view"};
   std::string out = std::to_string(e.at) + " " + names[static_cast<std::size_t>(e.what)];
   const auto word = [&](const char* key, const std::string& value) {
     if (!value.empty()) out += std::string(" ") + key + "=" + value;
@@ -276,7 +348,8 @@ std::string described(const event& e) {
   if (e.reason != proto::FINISH_REASON_UNSPECIFIED)
     word("reason", proto::FinishReason_Name(e.reason));
   if (e.code != proto::Error::OK) word("code", proto::Error::Code_Name(e.code));
-  const bool shown = e.what == what::fault || e.what == what::left || e.what == what::refused;
+  const bool shown = e.what == what::fault || e.what == what::left || e.what == what::refused ||
+                     e.what == what::node_lost || e.what == what::view;
   if (shown) word("about", e.text);
   return out;
 }

@@ -41,6 +41,8 @@ TEST_CASE("a drained node takes no new jobs, finishes its own, and exits") {
   REQUIRE(code);
   CHECK(*code == 0);
   CHECK(!ask(*at_stays, job_of("the other one answers")).failure);
+  CHECK(eventually([&] { return stays.log().find("node_left peer=leaves") != std::string::npos; }));
+  CHECK(stays.log().find("node_lost") == std::string::npos);
 }
 
 TEST_CASE("a drain ends what takes longer than its time, and names what it cannot find") {

@@ -60,3 +60,30 @@ TEST_CASE("the same prompt gives the same bytes at both nodes, computed and from
   CHECK(bypassed.ids == computed.ids);
   CHECK(bypassed.text == computed.text);
 }
+
+TEST_CASE("nodes that know one address come to know all, and need it no more") {
+  node seed({.name = "seed"});
+  REQUIRE_MESSAGE(seed.ready(), seed.errors());
+  node left({.name = "left", .peers = {seed.address()}});
+  REQUIRE_MESSAGE(left.ready(), left.errors());
+  node right({.name = "right", .peers = {seed.address()}});
+  REQUIRE_MESSAGE(right.ready(), right.errors());
+  auto at_left = left.connect();
+  auto at_right = right.connect();
+  REQUIRE(nodes_up(*at_left, 3));
+  REQUIRE(nodes_up(*at_right, 3));
+  const nlohmann::json status = status_of(*at_left);
+  CHECK(part_of(status, "left")->at("disk_bytes_free").get<std::uint64_t>() > 0);
+  seed.kill();
+  const auto sees = [](troupe::client::cluster& at, const std::string& node, bool up) {
+    return eventually([&] {
+      const nlohmann::json status = status_of(at);
+      const nlohmann::json* part = part_of(status, node);
+      return part && part->at("up").get<bool>() == up;
+    });
+  };
+  CHECK(sees(*at_left, "seed", false));
+  CHECK(sees(*at_right, "seed", false));
+  CHECK(sees(*at_left, "right", true));
+  CHECK(!ask(*at_right, job_of("without the seed")).failure);
+}

@@ -60,7 +60,8 @@ status local_cluster::prepare(const chaos_plan& plan, const std::filesystem::pat
         "node:\n  name: " + m.name +
         "\n  state_dir: state\nlink:\n  listen: tcp://127.0.0.1:" + std::to_string(m.port) +
         "\nmodels:\n  directories: [models]\n" +
-        (plan.nodes[i].computes ? "  preload: [chaos]\n" : "") + "membership:\n  peers: [" + peers +
+        (plan.nodes[i].computes ? "  preload: [chaos]\n" : "") +
+        "membership:\n  learn_peers: false\n  peers: [" + peers +
         "]\ninference:\n  threads: 1\n  kv_bytes: 64MiB\n  enabled: " +
         (plan.nodes[i].computes ? "true" : "false") + "\n";
 

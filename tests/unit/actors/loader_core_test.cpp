@@ -44,6 +44,36 @@ TEST_CASE("who asks for the models before the first scan hears of them after it,
   CHECK(core.step(question, now).posts.size() == 1);
 }
 
+TEST_CASE("the own node hears of each change without asking again, and of nothing else") {
+  loader_bench b{disk_with({{"alpha", 'a'}})};
+  const auto told = [&] {
+    std::vector<proto::ModelState> states;
+    for (const envelope_ptr& post : std::exchange(b.posts, {}))
+      if (post->has_model_list() && post->target().actor() == "node") {
+        CHECK(post->target().node() == "here");
+        states.push_back(post->model_list().models(0).state());
+      }
+    return states;
+  };
+  b.load("alpha");
+  CHECK(told().empty());  // it has not asked yet
+  auto question = letter("here", "node", "model_loader", 7);
+  question->mutable_list_models();
+  b.say(question);
+  CHECK(told() == std::vector{proto::LOADING});
+  b.inference_answers();
+  CHECK(told() == std::vector{proto::READY});
+  b.say(prompt("alpha", "abc"));
+  b.take(b.core->tick(b.now));
+  CHECK(told().empty());
+  auto strange = letter("there", "node", "model_loader", 8);  // it gets its answer, and no more
+  strange->mutable_list_models();
+  b.say(strange);
+  b.posts.clear();
+  b.take(b.core->inference_restarted(b.now));
+  CHECK(told() == std::vector{proto::LOADING});
+}
+
 TEST_CASE("a model loads once for all who ask, by name or digest") {
   loader_bench b{disk_with({{"alpha", 'a'}})};
   b.load("alpha", {}, 1);
