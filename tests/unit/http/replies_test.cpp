@@ -153,8 +153,12 @@ TEST_CASE("a stream tells each piece with its index and grants credit for what w
   const auto credit = s.core.written();
   REQUIRE(credit.size() == 1);
   CHECK(credit[0].grant_job_credit().job_id() == stage::ids(2)[1]);
-  CHECK(credit[0].grant_job_credit().tokens() == 2);
+  CHECK(credit[0].grant_job_credit().limit() == request_core::credit_tokens + 2);
   CHECK(s.core.written().empty());
+  const auto again = s.core.credit();
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].grant_job_credit().limit() == request_core::credit_tokens);
+  CHECK(again[1].grant_job_credit().limit() == request_core::credit_tokens + 2);
   s.finish(0, 1);
   s.finish(1, 2, proto::STOP_TEXT);
   events = s.events();
