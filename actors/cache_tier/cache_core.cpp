@@ -27,7 +27,7 @@ cache_core::cache_core(const cache_settings& settings, bool shared)
     : settings_(settings),
       shared_(shared),
       local_(settings.local_enabled ? settings.local_bytes_max : 0, settings.local_ttl),
-      breaker_(settings.failures_to_open, settings.retry_min, settings.retry_max) {
+      breaker_(settings.failures_to_open, {settings.retry_min, settings.retry_max}) {
   local_count_.set_name("local");
   local_count_.set_enabled(settings.local_enabled);
   local_count_.set_available(settings.local_enabled);

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "actors/cache_tier/cache_settings.hpp"
-#include "actors/cache_tier/circuit_breaker.hpp"
 #include "actors/cache_tier/local_tier.hpp"
+#include "actors/circuit_breaker.hpp"
 #include "actors/core.hpp"
 #include "config/outcome.hpp"
 

@@ -174,8 +174,11 @@ void inference_core::grant(const proto::Envelope& message, time_point_us now) {
   if (fenced(key, wish.fence())) return;
   const auto found = by_key_.find(key);
   if (found == by_key_.end() || order_of(found->second->fence) != order_of(wish.fence())) return;
-  found->second->credit += wish.tokens();
-  found->second->no_credit_since = now;
+  sequence& s = *found->second;
+  const std::uint64_t held = s.answer_size();
+  if (wish.limit() <= held || wish.limit() - held <= s.credit) return;  // said before
+  s.credit = wish.limit() - held;
+  s.no_credit_since = now;
 }
 
 void inference_core::stop(const proto::Envelope& message, time_point_us now, effects& out) {

@@ -171,19 +171,19 @@ void job_reading::resume(proto::SubmitJob& job) {
   for (const proto::JobTokens& frame : held_) *job.add_held() = frame;
   const auto waiting = static_cast<std::uint32_t>(tokens_.size());
   job.set_credit_tokens(window_ > waiting ? window_ - waiting : 1);
-  read_since_grant_ = 0;
+  credit_limit_ = std::uint64_t{next_index_} + job.credit_tokens();
 }
 
 token job_reading::pop() {
   token out = std::move(tokens_.front());
   tokens_.pop_front();
-  ++read_since_grant_;
   return out;
 }
 
-std::uint32_t job_reading::credit_due() {
-  if (ended_ || read_since_grant_ < (window_ + 1) / 2) return 0;
-  return std::exchange(read_since_grant_, 0);
+std::uint64_t job_reading::credit_due() {
+  const std::uint64_t limit = std::uint64_t{next_index_} - tokens_.size() + window_;
+  if (ended_ || limit < credit_limit_ + (window_ + 1) / 2) return 0;
+  return credit_limit_ = limit;
 }
 
 }  // namespace troupe::client

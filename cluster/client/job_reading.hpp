@@ -18,7 +18,7 @@ namespace troupe::client {
 
 class job_reading {
  public:
-  explicit job_reading(std::uint32_t window) : window_(window) {}
+  explicit job_reading(std::uint32_t window) : window_(window), credit_limit_(window) {}
 
   void take(const proto::JobAccepted& accepted);
   void take(const proto::JobTokens& frame);
@@ -31,8 +31,10 @@ class job_reading {
   token pop();
   // Asks for the rest: `job` as it was submitted, with what is held, and a window of credit.
   void resume(proto::SubmitJob& job);
-  // Credit to grant now that tokens were read: 0, or at least half of the window.
-  std::uint32_t credit_due();
+  // The index to grant credit up to now that tokens were read: 0, or half of the window more.
+  std::uint64_t credit_due();
+  // What was granted last; said again when nothing comes.
+  std::uint64_t credit_limit() const { return credit_limit_; }
   // Why the stream failed; to be told after the tokens that came before.
   const std::optional<error>& failure() const { return failure_; }
   const report& summary() const { return report_; }
@@ -41,6 +43,7 @@ class job_reading {
   void keep(const proto::JobTokens& frame);
 
   std::uint32_t window_;
+  std::uint64_t credit_limit_;
   proto::JobAccepted pinned_;
   std::vector<proto::JobTokens> held_;
   bool accepted_ = false;
@@ -49,7 +52,6 @@ class job_reading {
   report report_;
   std::deque<token> tokens_;
   std::uint32_t next_index_ = 0;
-  std::uint32_t read_since_grant_ = 0;
   std::uint64_t hash_ = 0;
 };
 

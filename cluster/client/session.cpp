@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t window_tokens = 256;  // sent ahead of what the caller has read
 constexpr milliseconds submit_wait{60'000};   // for JobAccepted: the prompt is tokenised first
 constexpr milliseconds retry_wait{250};       // before a gateway that refused is asked again
+constexpr milliseconds credit_repeat{1'000};  // a silent gateway is told the credit again
 
 error gone(const std::string& at, const std::string& reason) {
   return {error_code::unavailable, "the node at " + at + " is gone: " + reason,
@@ -109,6 +110,18 @@ status session::hand_over(running_job& job, const std::string& avoided) {
   return send(std::move(message));
 }
 
+// How far the gateway may send; said again after silence. It carries the submission's correlation,
+// so that a gateway that has forgotten the job says so to it.
+void session::grant(const std::string& job_id, running_job& job) {
+  job.heard_at = steady_clock::now();
+  proto::Envelope message = to_gateway("gateway");
+  message.mutable_target()->set_node(job.gateway);
+  message.set_correlation(job.correlation);
+  message.mutable_grant_job_credit()->set_job_id(job_id);
+  message.mutable_grant_job_credit()->set_limit(job.reading.credit_limit());
+  if (status sent = send(std::move(message)); !sent) lose(job, sent.failure());
+}
+
 void session::lose(running_job& job, error why) {
   if (job.reading.ended()) return;
   job.gateway.clear();
@@ -119,9 +132,14 @@ void session::lose(running_job& job, error why) {
 
 // Some refusals are of the moment: a gateway that stops, or has just begun.
 void session::refused(running_job& job, const proto::Error& why) {
-  const bool passes = why.code() == proto::Error::UNAVAILABLE ||
-                      (job.lost_at && (why.code() == proto::Error::NOT_FOUND ||
-                                       why.code() == proto::Error::RESOURCE_EXHAUSTED));
+  // Of a stream that runs these are about a grant: the gateway has forgotten the job, or had no
+  // room for the grant.
+  const bool runs = job.reading.accepted() && !job.lost_at;
+  if (runs && why.code() == proto::Error::RESOURCE_EXHAUSTED) return;
+  const bool passes =
+      why.code() == proto::Error::UNAVAILABLE || (runs && why.code() == proto::Error::NOT_FOUND) ||
+      (job.lost_at &&
+       (why.code() == proto::Error::NOT_FOUND || why.code() == proto::Error::RESOURCE_EXHAUSTED));
   const std::string refuser = job.gateway;
   const bool again = job.lost_at.has_value();
   const bool may_go_on = job.reading.accepted() || (!again && up_.size() > 1);
@@ -148,6 +166,13 @@ bool session::wait_for_job(std::unique_lock<std::mutex>& lock, running_job& job,
     if (job.retry_at && now >= *job.retry_at)
       if (status sent = hand_over(job, gateway_); !sent) job.retry_at = now + retry_wait;
     auto wake = until;
+    if (job.reading.accepted() && !job.reading.ended() && !job.gateway.empty() && !job.lost_at) {
+      if (now >= job.heard_at + credit_repeat) {
+        grant(job.asked.job_id(), job);
+        continue;
+      }
+      wake = std::min(wake, job.heard_at + credit_repeat);
+    }
     if (job.lost_at) wake = std::min(wake, *job.lost_at + resume_wait_);
     if (job.retry_at) wake = std::min(wake, *job.retry_at);
     changed_.wait_until(lock, wake);
@@ -163,7 +188,7 @@ status session::submit(const proto::SubmitJob& job) {
     return error{error_code::already_exists, "job " + uuid_text(id) + " is being read already",
                  "end that stream first"};
   running_job& mine =
-      jobs_.emplace(id, running_job{job_reading(window_tokens), job, {}, 0, {}, {}, {}})
+      jobs_.emplace(id, running_job{job_reading(window_tokens), job, {}, 0, {}, {}, {}, {}})
           .first->second;
   status sent = hand_over(mine, {});
   if (sent) {
@@ -192,13 +217,7 @@ result<std::optional<token>> session::next(const std::string& job_id, millisecon
   if (reading.has_token()) {
     token out = reading.pop();
     // Without a gateway the next submission grants it.
-    if (const std::uint32_t credit = job.gateway.empty() ? 0 : reading.credit_due(); credit > 0) {
-      proto::Envelope message = to_gateway("gateway");
-      message.mutable_target()->set_node(job.gateway);
-      message.mutable_grant_job_credit()->set_job_id(job_id);
-      message.mutable_grant_job_credit()->set_tokens(credit);
-      if (status sent = send(std::move(message)); !sent) lose(job, sent.failure());
-    }
+    if (!job.gateway.empty() && reading.credit_due() > 0) grant(job_id, job);
     return std::optional<token>(std::move(out));
   }
   if (reading.failure()) return *reading.failure();
@@ -305,7 +324,9 @@ void session::take(const std::string& from, const link::envelope_ptr& message) {
   }
   const auto job_of = [&](const std::string& id) -> job_reading* {
     const auto found = jobs_.find(id);
-    return found == jobs_.end() || found->second.gateway != from ? nullptr : &found->second.reading;
+    if (found == jobs_.end() || found->second.gateway != from) return nullptr;
+    found->second.heard_at = steady_clock::now();
+    return &found->second.reading;
   };
   switch (message->payload_case()) {
     case proto::Envelope::kJobAccepted:

@@ -51,6 +51,7 @@ class session final : private link::link_events {
     std::uint64_t correlation = 0;
     std::optional<steady_clock::time_point> lost_at;  // its gateway; until another has taken it
     std::optional<steady_clock::time_point> retry_at;
+    steady_clock::time_point heard_at{};  // or its credit was said
     error last_error{};
   };
   struct waiting_request {
@@ -69,6 +70,7 @@ class session final : private link::link_events {
   void refused(running_job& job, const proto::Error& why);
   // Under the lock: hands the job to a node that is up, another than `avoided` where there is one.
   status hand_over(running_job& job, const std::string& avoided);
+  void grant(const std::string& job_id, running_job& job);
   void lose(running_job& job, error why);
   // Waits until the job has news for its reader or the time is over, and tries again what was
   // refused for now. False: the time is over.

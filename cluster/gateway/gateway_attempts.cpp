@@ -8,14 +8,6 @@
 namespace troupe::cluster {
 namespace {
 
-// May another attempt do better? The table of config/outcome.hpp, and a full or forgetful worker.
-bool worth_another_attempt(proto::Error::Code code) {
-  const auto ours = static_cast<error_code>(code);
-  return row_of(ours).retry == retry_by::runtime_elsewhere ||
-         ours == error_code::resource_exhausted || ours == error_code::not_found ||
-         ours == error_code::deadline_exceeded || ours == error_code::data_corrupt;
-}
-
 // Unit length, as far as float goes; none where none was asked for.
 bool embedding_fits(const google::protobuf::RepeatedField<float>& embedding, bool asked) {
   if (!asked) return embedding.empty();
@@ -41,16 +33,6 @@ bool holds(const cluster_view& view, const std::string& node, const std::string&
 }
 
 }  // namespace
-
-// The error of a job that is not given another worker to kill.
-proto::Error poison(const std::vector<std::string>& lost_at) {
-  std::string nodes;
-  for (const std::string& node : lost_at) nodes += (nodes.empty() ? "" : ", then ") + node;
-  return wire_error(proto::Error::INTERNAL,
-                    "poison: " + std::to_string(lost_at.size()) +
-                        " workers died while they ran this job (" + nodes + ")",
-                    "read those nodes' logs before you submit it again");
-}
 
 std::uint32_t gateway_core::sequences_at(const std::string& node) const {
   std::uint32_t count = 0;
@@ -99,7 +81,7 @@ void gateway_core::prepare(job_record& job, step& s) {
                                        : wire_error(proto::Error::UNAVAILABLE,
                                                     "no node that is up has the model any more"),
                       s);
-  job.phase = job_phase::preparing;
+  enter(job, job_phase::preparing);
   proto::Envelope message = to_node(job, node, "model_loader", s);
   proto::PreparePrompt& wish = *message.mutable_prepare_prompt();
   wish.set_model(job.digest);
@@ -122,13 +104,18 @@ void gateway_core::dispatch(job_record& job, step& s) {
   wish.own_jobs = [this](const std::string& node) { return sequences_at(node); };
   if (answers(job.asked.job()))  // else every token is computed
     wish.prompt_ids = {job.prompt_ids.data(), static_cast<std::size_t>(job.prompt_ids.size())};
+  wish.may_try = [&](const std::string& node) { return breakers_.allows(node, s.now); };
   const std::optional<worker_choice> choice = choose_worker(*view_, wish);
   if (!choice) {
-    job.phase = job_phase::waiting_for_node;
-    if (!job.waiting_since) job.waiting_since = s.now;
-    return;
+    wish.may_try = {};
+    return wait_for_node(job, choose_worker(*view_, wish).has_value(), s);
   }
   job.waiting_since.reset();
+  if (s.now < job.retry_at && job.refused_by.contains(choice->node)) {
+    enter(job, job_phase::waiting_for_node);
+    return;
+  }
+  breakers_.tried(choice->node, s.now);
   job.worker = choice->node;
   job.worker_incarnation = choice->incarnation;
   job.worker_ready = choice->ready && !job.must_load;
@@ -161,14 +148,14 @@ proto::AnswerKey key_of(const job_record& job, const std::string& numerics_class
 
 void gateway_core::look_up(job_record& job, step& s) {
   job.looked_up = true;
-  job.phase = job_phase::looking_up;
+  enter(job, job_phase::looking_up);
   proto::Envelope message = to_node(job, settings_.node, "cache_tier", s);
   *message.mutable_look_up_answer()->mutable_key() = key_of(job, job.numerics_class);
   ask(job, request_kind::look_up, std::move(message), settings_.look_up_wait, s);
 }
 
 void gateway_core::load(job_record& job, step& s) {
-  job.phase = job_phase::loading;
+  enter(job, job_phase::loading);
   proto::Envelope message = to_node(job, job.worker, "model_loader", s);
   proto::LoadModel& wish = *message.mutable_load_model();
   wish.set_model(job.digest);
@@ -177,7 +164,7 @@ void gateway_core::load(job_record& job, step& s) {
 }
 
 void gateway_core::start(job_record& job, step& s) {
-  job.phase = job_phase::running;
+  enter(job, job_phase::running);
   job.must_load = false;
   if (job.first_class.empty()) job.first_class = job.numerics_class;
   if (job.answer.size() == 0) job.first_class = job.numerics_class;
@@ -185,7 +172,7 @@ void gateway_core::start(job_record& job, step& s) {
   job.answer.computed_by(job.numerics_class);
   ++job.attempt;
   job.fence = ++last_fence_;
-  job.progress_at = s.now;
+  job.progress_at = job.granted_at = s.now;
   job.gap_since.reset();
   job.ending.reset();
   job.answer.forget_early();
@@ -229,31 +216,6 @@ void gateway_core::stop_sequence(job_record& job, step& s) {
   wish.mutable_fence()->set_attempt(job.fence);
   wish.mutable_fence()->set_worker_incarnation(job.worker_incarnation);
   post(std::move(message), s);
-}
-
-// The way through `job.worker` did not lead to an answer: try another, or fail the job.
-void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step& s) {
-  stop_sequence(job, s);
-  ++job.failures;
-  ++counters_.attempts_restarted;
-  job.last_error = why;
-  job.must_load = true;
-  job.phase = job_phase::waiting_for_node;
-  if (why.code() != proto::Error::NOT_FOUND) job.avoid.insert(job.worker);
-  s.out.log.push_back("attempt_failed job=" + shown_id(job.id) +
-                      " attempt=" + std::to_string(job.attempt) + " worker=" + job.worker +
-                      " held_tokens=" + std::to_string(job.answer.size()) + " reason=\"" +
-                      why.message() + "\"");
-  if (!worth_another_attempt(why.code())) return finish_early(job, proto::FAILED, why, s);
-  if (job.lost_at.size() >= settings_.worker_losses_max)
-    return finish_early(job, proto::FAILED, poison(job.lost_at), s);
-  if (job.failures >= settings_.attempts_max) {
-    proto::Error last = why;
-    last.set_message(std::to_string(job.failures) + " attempts failed; the last one at node " +
-                     job.worker + ": " + why.message());
-    return finish_early(job, proto::FAILED, last, s);
-  }
-  dispatch(job, s);
 }
 
 // The job that a worker's message belongs to; null (and counted) where it comes from an older
@@ -300,6 +262,7 @@ void gateway_core::take_tokens(const proto::Envelope& message, step& s) {
                                            " before index " + std::to_string(frame.first_index())),
                             s);
   }
+  breakers_.succeeded(job->worker);
   if (!job->answer.has_gap()) job->gap_since.reset();
   write_tokens(*job, held, s);
   pump(*job, s);
@@ -338,13 +301,14 @@ void gateway_core::conclude(job_record& job, step& s) {
                                                    " does not fit the tokens that it sent"),
         s);
   }
+  breakers_.succeeded(job.worker);
   finish_computed(job, ending, s);
 }
 
 void gateway_core::take_failed(const proto::Envelope& message, step& s) {
   const proto::SequenceFailed& failed = message.sequence_failed();
   job_record* job = fenced_job(message, failed.job_id(), failed.fence());
-  if (job) attempt_failed(*job, failed.error(), s);
+  if (job) attempt_failed(*job, failed.error(), s, said_by::node);
 }
 
 void gateway_core::raise_worker_credit(job_record& job, step& s) {
@@ -352,14 +316,20 @@ void gateway_core::raise_worker_credit(job_record& job, step& s) {
   const std::uint64_t limit = worker_goal(job);
   if (limit <= job.worker_limit) return;
   if (job.worker_limit <= job.answer.size()) job.progress_at = s.now;
+  job.worker_limit = limit;
+  grant_worker(job, s);
+}
+
+// Says how far the worker may go; again after silence, since a grant may be lost on its way.
+void gateway_core::grant_worker(job_record& job, step& s) {
+  job.granted_at = s.now;
   proto::Envelope message = to_node(job, job.worker, "inference", s);
   proto::GrantSequenceCredit& more = *message.mutable_grant_sequence_credit();
   more.set_job_id(job.id);
   more.mutable_fence()->set_gateway_epoch(settings_.epoch);
   more.mutable_fence()->set_attempt(job.fence);
   more.mutable_fence()->set_worker_incarnation(job.worker_incarnation);
-  more.set_tokens(static_cast<std::uint32_t>(limit - job.worker_limit));
-  job.worker_limit = limit;
+  more.set_limit(job.worker_limit);
   post(std::move(message), s);
 }
 

@@ -17,7 +17,12 @@ proto::Error wire_error(const error& e) {
 }
 
 gateway_core::gateway_core(gateway_settings settings)
-    : settings_(std::move(settings)), next_correlation_((settings_.epoch << 32) + 1) {
+    : settings_(std::move(settings)),
+      breakers_(settings_.breaker_failures,
+                {settings_.breaker_open_min, settings_.breaker_open_max, settings_.retry_jitter},
+                settings_.retry_seed),
+      draws_(~settings_.retry_seed),
+      next_correlation_((settings_.epoch << 32) + 1) {
   auto alone = std::make_shared<cluster_view>();
   alone->self = settings_.node;
   view_ = std::move(alone);
@@ -75,6 +80,7 @@ gateway_effects gateway_core::receive(const proto::Envelope& message, time_point
 gateway_effects gateway_core::view_changed(cluster_view_ptr view, time_point_us now) {
   step s{now, {}};
   view_ = std::move(view);
+  breakers_.keep_only(*view_);
   std::vector<std::string> waiting;
   for (const auto& [id, job] : jobs_)
     if (job.phase == job_phase::waiting_for_node || job.phase == job_phase::waiting_for_model)
@@ -137,7 +143,8 @@ void gateway_core::fail_requests_to(const std::string& node, const std::string& 
     requests_.erase(found);
     if (gone.kind == request_kind::start) note_loss(gone.job, node);
     const std::string who = actor.empty() ? "node " + node : actor + " at node " + node;
-    request_failed(std::move(gone), wire_error(proto::Error::UNAVAILABLE, who + " " + why), s);
+    request_failed(std::move(gone), wire_error(proto::Error::UNAVAILABLE, who + " " + why), s,
+                   said_by::membership);
   }
 }
 
@@ -161,7 +168,8 @@ gateway_effects gateway_core::tick(time_point_us now) {
     requests_.erase(found);
     const std::string who = gone.actor + " at node " + gone.node;
     request_failed(std::move(gone),
-                   wire_error(proto::Error::DEADLINE_EXCEEDED, who + " did not answer in time"), s);
+                   wire_error(proto::Error::DEADLINE_EXCEEDED, who + " did not answer in time"), s,
+                   said_by::gateway);
   }
   std::vector<std::string> active;
   for (const auto& [id, job] : jobs_)
@@ -186,7 +194,7 @@ void gateway_core::check_times(job_record& job, step& s) {
     if (job.waiting_since && s.now - *job.waiting_since >= settings_.worker_wait &&
         s.now >= job.patient_until) {
       proto::Error none = job.last_error;
-      if (job.failures == 0)
+      if (none.code() == proto::Error::OK)
         none = wire_error(proto::Error::UNAVAILABLE, "no node that is up can compute",
                           "set inference.enabled on a node that has memory for the model");
       return finish_early(job, proto::FAILED, none, s);
@@ -202,10 +210,13 @@ void gateway_core::check_times(job_record& job, step& s) {
                           s);
   const bool may_send = job.worker_limit > job.answer.size() || !answers(job.asked.job());
   if (may_send && s.now - job.progress_at >= settings_.progress_wait)
-    attempt_failed(job,
-                   wire_error(proto::Error::DEADLINE_EXCEEDED,
-                              "node " + job.worker + " sent nothing for too long"),
-                   s);
+    return attempt_failed(job,
+                          wire_error(proto::Error::DEADLINE_EXCEEDED,
+                                     "node " + job.worker + " sent nothing for too long"),
+                          s);
+  if (may_send && answers(job.asked.job()) &&
+      s.now - std::max(job.progress_at, job.granted_at) >= settings_.credit_repeat)
+    grant_worker(job, s);
 }
 
 void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
@@ -217,7 +228,7 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
   request r = found->second;
   const bool ends = r.kind != request_kind::start || message.has_error();
   if (ends) requests_.erase(found);
-  if (message.has_error()) return request_failed(std::move(r), message.error(), s);
+  if (message.has_error()) return request_failed(std::move(r), message.error(), s, said_by::node);
   if (r.kind == request_kind::status && message.has_node_status())
     return status_part(r.gathering, r.node, &message.node_status(), s);
   if (r.kind == request_kind::release && message.has_blocks_released())
@@ -236,6 +247,7 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
   } else if (r.kind == request_kind::look_up && message.has_answer_missing()) {
     proceed(*job, s);
   } else if (r.kind == request_kind::load && message.has_model_loaded()) {
+    breakers_.succeeded(job->worker);
     job->worker_ready = true;
     job->numerics_class = message.model_loaded().model().numerics_class();
     proceed(*job, s);
@@ -243,11 +255,13 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
     request_failed(std::move(r),
                    wire_error(proto::Error::INTERNAL, "an answer that fits no question came from " +
                                                           message.sender().actor()),
-                   s);
+                   s, said_by::gateway);
+  } else {
+    ++counters_.unexpected;
   }
 }
 
-void gateway_core::request_failed(request gone, const proto::Error& why, step& s) {
+void gateway_core::request_failed(request gone, const proto::Error& why, step& s, said_by who) {
   if (gone.kind == request_kind::status) return status_part(gone.gathering, gone.node, nullptr, s);
   if (gone.kind == request_kind::release)
     return release_part(gone.gathering, gone.node, nullptr, s);
@@ -266,66 +280,8 @@ void gateway_core::request_failed(request gone, const proto::Error& why, step& s
       return prepare(*job, s);
     }
     default:
-      return attempt_failed(*job, why, s);
+      return attempt_failed(*job, why, s, who);
   }
-}
-
-void gateway_core::read_cluster(const proto::Envelope& message, step& s) {
-  if (status_reads_.size() >= settings_.status_reads_max) {
-    s.out.messages.push_back(refuse(message, proto::Error::RESOURCE_EXHAUSTED,
-                                    "too many readers of the status wait", "try again"));
-    return;
-  }
-  const std::uint64_t id = next_correlation_++;
-  status_read& read = status_reads_[id];
-  read.asked = message;
-  std::vector<proto::Envelope> questions;
-  for (const member& m : view_->members) {
-    proto::NodeStatus& known = read.nodes[m.name];
-    known.set_node(m.name);
-    known.set_incarnation(m.incarnation);
-    known.set_address(m.address);
-    known.set_up(false);
-    if (!m.up) continue;
-    read.waiting.insert(m.name);
-    proto::Envelope question;
-    question.mutable_sender()->set_node(settings_.node);
-    question.mutable_sender()->set_actor("gateway");
-    question.mutable_target()->set_node(m.name);
-    question.mutable_target()->set_actor("monitoring");
-    question.set_deadline_ms(static_cast<std::uint32_t>(settings_.status_wait.count()));
-    question.set_correlation(next_correlation_++);
-    question.mutable_read_status();
-    requests_[question.correlation()] =
-        request{request_kind::status, {}, id, m.name, "monitoring", s.now + settings_.status_wait};
-    questions.push_back(std::move(question));
-  }
-  for (proto::Envelope& question : questions) post(std::move(question), s);
-  if (read.waiting.empty()) status_part(id, {}, nullptr, s);
-}
-
-// One node's part has come (or will not); the answer leaves with the last one.
-void gateway_core::status_part(std::uint64_t id, const std::string& node,
-                               const proto::NodeStatus* status, step& s) {
-  auto found = status_reads_.find(id);
-  if (found == status_reads_.end()) return;
-  status_read& read = found->second;
-  if (status) {
-    proto::NodeStatus& part = read.nodes[node];
-    const std::string address = part.address();
-    part = *status;
-    part.set_node(node);
-    part.set_up(true);
-    if (part.address().empty()) part.set_address(address);
-  }
-  read.waiting.erase(node);
-  if (!read.waiting.empty()) return;
-  proto::Envelope answer = reply_to(read.asked);
-  proto::ClusterStatus& cluster = *answer.mutable_cluster_status();
-  cluster.set_gateway_node(settings_.node);
-  for (const auto& [name, part] : read.nodes) *cluster.add_nodes() = part;
-  status_reads_.erase(found);
-  post(std::move(answer), s);
 }
 
 proto::Envelope gateway_core::to_node(const job_record& job, const std::string& node,
@@ -377,6 +333,11 @@ void gateway_core::drop_request(job_record& job) {
 
 void gateway_core::post(proto::Envelope message, step& s) const {
   s.out.messages.push_back(std::make_shared<const proto::Envelope>(std::move(message)));
+}
+
+std::optional<job_phase> gateway_core::phase_of(const std::string& id) const {
+  const auto found = jobs_.find(id);
+  return found == jobs_.end() ? std::nullopt : std::optional(found->second.phase);
 }
 
 job_record* gateway_core::find(const std::string& id) {

@@ -23,6 +23,7 @@
 #include "cluster/gateway/gateway_settings.hpp"
 #include "cluster/gateway/job_checks.hpp"
 #include "cluster/gateway/job_record.hpp"
+#include "cluster/gateway/node_breakers.hpp"
 #include "cluster/gateway/routing.hpp"
 #include "cluster/journal/batch.hpp"
 #include "cluster/membership/membership_core.hpp"
@@ -91,6 +92,7 @@ class gateway_core {
   const std::optional<error>& journal_failure() const { return journal_failure_; }
   std::size_t waiting_requests() const { return requests_.size(); }
   std::size_t known_jobs() const { return jobs_.size(); }
+  std::optional<job_phase> phase_of(const std::string& id) const;  // nothing: not known
   // Acceptances, ends and replies that are told once the disk has them.
   std::size_t untold() const { return waiting_for_disk_.size(); }
 
@@ -143,14 +145,21 @@ class gateway_core {
   void load(job_record& job, step& s);
   void start(job_record& job, step& s);
   void stop_sequence(job_record& job, step& s);
-  void attempt_failed(job_record& job, const proto::Error& why, step& s);
   void take_tokens(const proto::Envelope& message, step& s);
   void take_finished(const proto::Envelope& message, step& s);
   void take_failed(const proto::Envelope& message, step& s);
   void conclude(job_record& job, step& s);
   void raise_worker_credit(job_record& job, step& s);
+  void grant_worker(job_record& job, step& s);
   job_record* fenced_job(const proto::Envelope& message, const std::string& job_id,
                          const proto::Fence& fence);
+
+  // gateway_retries.cpp. said_by: who says that an attempt failed; membership, when it is gone.
+  enum class said_by { node, gateway, membership };
+  void attempt_failed(job_record& job, const proto::Error& why, step& s,
+                      said_by who = said_by::gateway);
+  void note_failure(job_record& job, const proto::Error& why, said_by who, step& s);
+  void wait_for_node(job_record& job, bool some_rest, step& s);
 
   // gateway_endings.cpp: how jobs end and are forgotten.
   void finish_computed(job_record& job, const proto::SequenceFinished& ending, step& s);
@@ -182,9 +191,9 @@ class gateway_core {
   void take_up_again(job_record& job, step& s);
   void suspend(job_record& job, const proto::Error& why, step& s);
 
-  // gateway_core.cpp: requests and their replies; the cluster's status.
+  // gateway_core.cpp: requests and their replies. gateway_status.cpp: the cluster's status.
   void reply_arrived(const proto::Envelope& message, step& s);
-  void request_failed(request gone, const proto::Error& why, step& s);
+  void request_failed(request gone, const proto::Error& why, step& s, said_by who);
   void read_cluster(const proto::Envelope& message, step& s);
   void status_part(std::uint64_t id, const std::string& node, const proto::NodeStatus* status,
                    step& s);
@@ -214,6 +223,8 @@ class gateway_core {
   gateway_settings settings_;
   gateway_counters counters_;
   cluster_view_ptr view_;
+  node_breakers breakers_;
+  seeded_draws draws_;
   std::map<std::string, job_record> jobs_;
   std::map<std::uint64_t, request> requests_;
   std::map<std::uint64_t, status_read> status_reads_;

@@ -89,7 +89,7 @@ void gateway_core::finish_early(job_record& job, proto::FinishReason reason,
 // The one place where a job becomes finished.
 void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
   drop_request(job);
-  job.phase = job_phase::finished;
+  enter(job, job_phase::finished);
   job.finished_at = s.now;
   job.gap_since.reset();
   job.ending.reset();

@@ -10,6 +10,8 @@ proto::Error poison(const std::vector<std::string>& lost_at);
 
 namespace {
 
+constexpr std::uint64_t deadline_ms_max = 10ull * 365 * 86'400'000;  // whatever a record says
+
 proto::JournalRecord taken_record(const job_record& job, time_point_us now) {
   proto::JournalRecord record;
   proto::JobTaken& taken = *record.mutable_taken();
@@ -259,7 +261,8 @@ bool gateway_core::replay_taken(const proto::JobTaken& taken, step& s) {
   job.client = taken.client();
   job.correlation = taken.correlation();
   job.trace = taken.trace();
-  job.deadline_at = s.now + milliseconds(taken.deadline_ms());
+  job.deadline_at =
+      s.now + milliseconds(std::min<std::uint64_t>(taken.deadline_ms(), deadline_ms_max));
   job.local_seconds = taken.pinned().local_seconds();
   job.accepted = job.acknowledged = job.journaled = true;
   job.accepted_at = s.now;

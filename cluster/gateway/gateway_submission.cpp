@@ -150,8 +150,12 @@ void gateway_core::grant(const proto::Envelope& message, step& s) {
                                     "no job " + shown_id(more.job_id()) + " at this gateway"));
     return;
   }
-  if (message.sender().node() != job->client.node()) return;  // the stream has another reader
-  job->sent_limit += more.tokens();
+  if (message.sender().node() != job->client.node()) {  // the stream has another reader
+    ++counters_.unexpected;
+    return;
+  }
+  if (more.limit() <= job->sent_limit) return;  // said before
+  job->sent_limit = more.limit();
   raise_worker_credit(*job, s);
   pump(*job, s);
 }

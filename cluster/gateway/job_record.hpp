@@ -1,12 +1,4 @@
-// One job at its gateway. Its phases, what each waits for, and where it goes from there:
-//
-//  - waiting_for_model: the digest of the model that it names. Then preparing; or refused.
-//  - preparing: PromptPrepared of a model loader. Then looking_up, loading or running; or refused.
-//  - looking_up: AnswerFound, AnswerMissing. Then finished (from a cache), loading or running.
-//  - loading: ModelLoaded. Then looking_up or running; after an Error it is dispatched again.
-//  - waiting_for_node: a node that can compute. Then as dispatched; failed after worker_wait.
-//  - running: SequenceTokens, SequenceFinished. Then finished; after a failure, dispatched again.
-//  - finished: nothing. Kept for a while, then forgotten.
+// One job at its gateway. Its phases, and what leads from each to which, are in job_states.hpp.
 //
 // In every phase: CancelJob and the deadline end the job; without its client it goes on for the
 // detach grace (an ephemeral one, and one that is not accepted yet, ends at once); anything that
@@ -22,18 +14,9 @@
 
 #include "actors/core.hpp"
 #include "cluster/gateway/answer_stream.hpp"
+#include "cluster/gateway/job_states.hpp"
 
 namespace troupe::cluster {
-
-enum class job_phase {
-  waiting_for_model,
-  preparing,
-  looking_up,
-  loading,
-  waiting_for_node,
-  running,
-  finished
-};
 
 struct job_record {
   // What was asked.
@@ -77,12 +60,14 @@ struct job_record {
   std::uint64_t queue_us = 0;        // of the attempt, once it computes
   std::vector<std::string> lost_at;  // workers that died while this job ran there
   std::set<std::string> avoid;
+  std::set<std::string> refused_by;  // nodes that live and said no; not before `retry_at` again
+  time_point_us retry_at{};
   proto::Error last_error;
-  std::uint64_t worker_limit =
-      0;  // tokens that the worker may have sent, counted from the answer's start
+  std::uint64_t worker_limit = 0;                 // index that the worker's credit ends before
   std::optional<proto::SequenceFinished> ending;  // came before the last tokens
   std::optional<time_point_us> gap_since;
   time_point_us progress_at{};
+  time_point_us granted_at{};  // its credit was last said
   std::optional<time_point_us> waiting_since;
   time_point_us patient_until{};  // while a gateway that was started again has not found its nodes
   answer_stream answer;

@@ -146,7 +146,7 @@ std::optional<worker_choice> choose_worker(const cluster_view& view, const worke
         m.up && model && model->state() != proto::FETCHING)
       holders.push_back(m.name);
   for (const member& m : view.members) {
-    if (!computes(m)) continue;
+    if (!computes(m) || (wish.may_try && !wish.may_try(m.name))) continue;
     const proto::ModelDescription* model = find_model(m, wish.digest);
     const auto state = state_rank(m, model);
     if (!state || (*state == 3 && holders.empty())) continue;

@@ -29,7 +29,8 @@ struct worker_wish {
   std::string numerics_class;                    // preferred, where known; empty: any
   const std::set<std::string>* avoid = nullptr;  // nodes that failed at this job: last resort
   std::function<std::uint32_t(const std::string&)>
-      own_jobs;                                   // sequences that this gateway runs there
+      own_jobs;                                          // sequences that this gateway runs there
+  std::function<bool(const std::string&)> may_try = {};  // none: any node
   std::span<const std::int32_t> prompt_ids = {};  // empty: what nodes hold of it does not matter
 };
 

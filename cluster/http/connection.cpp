@@ -355,9 +355,15 @@ asio::awaitable<bool> connection::converse(const http_request& request, request_
   head.http_1_0 = request.http_1_0;
   bool head_sent = false;
   while (!core.done()) {
-    co_await box->wait(core.plan().streams && !head_sent ? std::min(late, head_due) : late);
+    auto until = late;
+    if (core.plan().streams) until = std::min(late, steady_clock::now() + settings.credit_repeat);
+    if (core.plan().streams && !head_sent) until = std::min(until, head_due);
+    co_await box->wait(until);
     if (box->given_up()) co_return false;
-    for (const envelope_ptr& message : box->take()) core.take(*message);
+    const std::vector<envelope_ptr> news = box->take();
+    for (const envelope_ptr& message : news) core.take(*message);
+    if (news.empty())  // silence: a grant may have been lost
+      for (proto::Envelope& credit : core.credit()) desk_.post(std::move(credit));
     if (steady_clock::now() >= late)
       core.fail(api_error_of(error_code::deadline_exceeded, "the answer took too long"));
     if (!core.plan().streams) continue;

@@ -39,6 +39,7 @@ struct http_settings {
   milliseconds idle_wait{60'000};
   milliseconds write_wait{60'000};
   milliseconds head_wait{10'000};     // of a stream, for its first token
+  milliseconds credit_repeat{1'000};  // of silence; then a stream's credit is said again
   milliseconds answer_wait{600'000};  // a little more than the gateway gives a job
   std::uint32_t jobs_kept = 256;
   std::uint32_t jobs_running_max = 8;

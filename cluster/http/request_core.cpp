@@ -23,7 +23,8 @@ request_core::request_core(asked_work work, const std::vector<std::string>& ids,
       answers_(work_.jobs.size()),
       unwritten_(work_.jobs.size()),
       leaving_(work_.jobs.size()),
-      ungranted_(work_.jobs.size()) {
+      written_(work_.jobs.size()),
+      granted_for_(work_.jobs.size()) {
   for (std::size_t i = 0; i < work_.jobs.size(); ++i) {
     proto::SubmitJob& job = work_.jobs[i];
     answers_[i].running_hash = running_hash_start;
@@ -153,12 +154,26 @@ std::string request_core::take_output() {
 std::vector<proto::Envelope> request_core::written() {
   std::vector<proto::Envelope> out;
   for (std::size_t i = 0; i < leaving_.size(); ++i) {
-    ungranted_[i] += std::exchange(leaving_[i], 0);
-    if (ungranted_[i] < credit_tokens / 2 || answers_[i].finished || failure_) continue;
-    out.push_back(to_gateway());
-    out.back().mutable_grant_job_credit()->set_job_id(work_.jobs[i].job_id());
-    out.back().mutable_grant_job_credit()->set_tokens(std::exchange(ungranted_[i], 0));
+    written_[i] += std::exchange(leaving_[i], 0);
+    if (written_[i] - granted_for_[i] < credit_tokens / 2) continue;
+    if (answers_[i].finished || failure_) continue;
+    granted_for_[i] = written_[i];
+    out.push_back(grant_of(i));
   }
+  return out;
+}
+
+std::vector<proto::Envelope> request_core::credit() const {
+  std::vector<proto::Envelope> out;
+  for (std::size_t i = 0; i < work_.jobs.size() && work_.plan.streams && !failure_; ++i)
+    if (answers_[i].accepted && !answers_[i].finished) out.push_back(grant_of(i));
+  return out;
+}
+
+proto::Envelope request_core::grant_of(std::size_t index) const {
+  proto::Envelope out = to_gateway();
+  out.mutable_grant_job_credit()->set_job_id(work_.jobs[index].job_id());
+  out.mutable_grant_job_credit()->set_limit(written_[index] + credit_tokens);
   return out;
 }
 

@@ -48,6 +48,8 @@ class request_core {
   // What is to be written now; may be empty. Call written() once it has left.
   std::string take_output();
   std::vector<proto::Envelope> written();
+  // The credit of each stream that has not ended, once more: a grant may be lost on its way.
+  std::vector<proto::Envelope> credit() const;
 
   const reply_plan& plan() const { return work_.plan; }
   const char* content_type() const { return writer_->content_type(); }
@@ -59,6 +61,7 @@ class request_core {
   std::optional<std::size_t> index_of(const std::string& job_id) const;
   void take_tokens(std::size_t index, const proto::JobTokens& tokens);
   void take_finished(std::size_t index, const proto::JobFinished& finished);
+  proto::Envelope grant_of(std::size_t index) const;
   proto::Envelope to_gateway() const;
 
   asked_work work_;
@@ -68,7 +71,8 @@ class request_core {
   std::string output_;
   std::vector<std::uint32_t> unwritten_;  // tokens of each answer whose text waits in output_
   std::vector<std::uint32_t> leaving_;    // ... that take_output() gave away
-  std::vector<std::uint32_t> ungranted_;  // ... that have left, without credit for more
+  std::vector<std::uint64_t> written_;      // ... that have left
+  std::vector<std::uint64_t> granted_for_;  // ... of these, when credit was last given
   std::size_t ended_ = 0;
   bool begun_ = false;
   std::optional<api_error> failure_;

@@ -50,6 +50,14 @@ gateway_settings gateway_part(const settings& from) {
   out.journal = from.flag("gateway.journal");
   out.default_credit = bounded<std::uint32_t>(from.integer("gateway.default_credit"));
   out.attempts_max = bounded<std::uint32_t>(from.integer("gateway.attempts_max"));
+  out.retry_min = from.duration("gateway.retry_min");
+  out.retry_max = std::max(out.retry_min, from.duration("gateway.retry_max"));
+  out.retry_jitter = bounded<std::uint32_t>(from.integer("gateway.retry_jitter"));
+  out.retry_seed = random_salt();
+  out.breaker_failures = bounded<std::uint32_t>(from.integer("gateway.breaker_failures"));
+  out.breaker_open_min = from.duration("gateway.breaker_open_min");
+  out.breaker_open_max = std::max(out.breaker_open_min, from.duration("gateway.breaker_open_max"));
+  out.credit_repeat = from.duration("gateway.credit_repeat");
   out.job_deadline = from.duration("gateway.job_deadline");
   out.look_up_wait = std::max(milliseconds(100), 4 * from.duration("cache.redis_deadline"));
   return out;
@@ -123,6 +131,7 @@ http::http_settings http_part(const settings& from) {
   out.idle_wait = from.duration("http.idle_wait");
   out.write_wait = from.duration("http.write_wait");
   out.head_wait = from.duration("http.head_wait");
+  out.credit_repeat = from.duration("gateway.credit_repeat");
   out.jobs_kept = bounded<std::uint32_t>(from.integer("http.jobs_kept"));
   out.jobs_running_max = bounded<std::uint32_t>(from.integer("http.jobs_running_max"));
   out.tokens_max = bounded<std::uint32_t>(from.integer("gateway.tokens_max"));

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace troupe::sim {
+namespace {
+
+constexpr time_us credit_repeat = 1'000'000;  // of silence; then the credit is said again
+
+}  // namespace
+
 class client::session final : public process {
  public:
   session(client& owner, clockwork& clock, network& net, dice chances, const std::string& name,
@@ -115,6 +121,9 @@ void client::tick() {
       continue;
     }
     if (r.phase == phase::reading) read_some(r);
+    if (r.phase == phase::reading && r.granted > r.next &&
+        clock_.now() - std::max(r.news_at, r.granted_at) > credit_repeat)
+      grant(r);
     const bool may_come = r.phase == phase::asked || r.granted > r.next;
     if (may_come && clock_.now() - r.news_at > patience_) {
       record(what::impatient, r);
@@ -209,7 +218,7 @@ void client::hear(const proto::Envelope& message) {
   r->next = found->second;
   r->granted = std::uint64_t{r->next} + r->plan->window;
   r->unread = r->read = 0;
-  r->news_at = clock_.now();
+  r->news_at = r->granted_at = clock_.now();
   // Those asked for earlier are answered by this one.
   r->streams.erase(r->streams.begin(), std::next(found));
   if (r->plan->conflicts && !r->conflicted) ask_other_content(*r);
@@ -245,14 +254,20 @@ void client::read_some(reading& r) {
   r.unread -= now;
   r.read += now;
   if (r.read == 0 || (r.read < r.plan->window / 2 && r.unread > 0)) return;
-  proto::Envelope message;
-  message.mutable_grant_job_credit()->set_job_id(r.plan->job.id);
-  message.mutable_grant_job_credit()->set_tokens(r.read);
   if (r.granted <= r.next) r.news_at = clock_.now();
   r.granted += r.read;
   event given;
   given.count = std::exchange(r.read, 0);
   record(what::grant, r, std::move(given));
+  grant(r);
+}
+
+void client::grant(reading& r) {
+  r.granted_at = clock_.now();
+  proto::Envelope message;
+  message.set_correlation(r.stream);  // a gateway that has forgotten the job says so
+  message.mutable_grant_job_credit()->set_job_id(r.plan->job.id);
+  message.mutable_grant_job_credit()->set_limit(r.granted);
   say(std::move(message));
 }
 
@@ -294,6 +309,9 @@ void client::hear_error(const proto::Envelope& message) {
   for (reading& r : readings_) {
     const bool asked = r.streams.contains(message.correlation());
     if (!asked && (r.stream != message.correlation() || r.stream == 0)) continue;
+    if (r.phase == phase::reading && r.stream == message.correlation() &&
+        message.error().code() == proto::Error::RESOURCE_EXHAUSTED)
+      return;  // a grant found no room
     event told;
     told.stream = message.correlation();
     told.code = message.error().code();

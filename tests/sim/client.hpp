@@ -40,7 +40,8 @@ class client {
     std::map<std::uint64_t, std::uint32_t> streams;  // asked for and not answered: from
     std::vector<std::int32_t> held;
     std::uint32_t next = 0;     // index that comes next on the stream
-    std::uint64_t granted = 0;  // of the stream, counted in indices
+    std::uint64_t granted = 0;  // index that its credit ends before
+    time_us granted_at = 0;
     std::uint32_t unread = 0, read = 0;
     time_us news_at = 0;
     time_us not_before = 0;
@@ -60,6 +61,7 @@ class client {
   void hear_end(reading& r, const proto::Envelope& message);
   void hear_error(const proto::Envelope& message);
   void read_some(reading& r);
+  void grant(reading& r);
   void say(proto::Envelope message);
   reading* of(const std::string& job);
   void record(what kind, const reading& r, event e = {});

@@ -27,6 +27,7 @@ node::node(clockwork& clock, network& net, dice chances, const node_plan& plan,
   settings_.membership.peers = plan.dials;
   settings_.membership.incarnation = settings_.inference.incarnation = disk.incarnation;
   settings_.gateway.seed_salt = dice_.next();
+  settings_.gateway.retry_seed = dice_.next();
   if (seam_) seam_->configure(settings_);
   if (redis && plan.uses_redis) redis_ = std::make_unique<redis_door>(*redis, dice_.split(1));
   of(part::gateway).tick_every = 50'000;
@@ -117,8 +118,16 @@ void node::restart_actor(part which) {
            [this](time_point_us now) { take(loader_->inference_restarted(now)); });
 }
 
-void node::overflow_gateway(time_us time) {
-  overflows_until_ = std::max(overflows_until_, clock_.now() + time);
+void node::overflow(part which, time_us time) {
+  time_us& until = overflows_until_[which];
+  until = std::max(until, clock_.now() + time);
+}
+
+bool node::overflows(part which, const proto::Envelope& message) {
+  if (overflows_until_[which] <= clock_.now()) return false;
+  if (which == part::gateway)
+    return message.sender().actor() == "inference" || message.has_grant_job_credit();
+  return message.has_start_sequence() || message.has_grant_sequence_credit();
 }
 
 // ---- mailboxes ----
@@ -220,8 +229,8 @@ void node::on_envelopes(const link::peer_view& from, std::span<envelope_ptr> mes
       bounce(*message, proto::Error::PERMISSION_DENIED, "not for " + from.who.name);
       continue;
     }
-    const bool lost = message->sender().actor() == "inference" && overflows_until_ > clock_.now();
-    if (actor == "gateway" && lost) {
+    const auto which = part_of(actor);
+    if (which && overflows(*which, *message)) {
       bounce(*message, proto::Error::RESOURCE_EXHAUSTED, "too many messages wait");
       continue;
     }

@@ -61,8 +61,9 @@ class node final : public process {
   ~node() override;
 
   // Faults.
-  void restart_actor(part which);       // it crashed; what it held is gone
-  void overflow_gateway(time_us time);  // its mailbox takes no frames of workers
+  void restart_actor(part which);  // it crashed; what it held is gone
+  // For a while its mailbox takes no grants, and nothing of workers or of gateways.
+  void overflow(part which, time_us time);
   void fail_engine_once() { engine_fails_ = true; }
   void lie(unsigned per_mille) { lies_ = per_mille; }  // of frames: an id changes on its way out
 
@@ -91,6 +92,7 @@ class node final : public process {
   void run_mailbox(part which);
   void schedule(part which);
   void start_ticking(part which);
+  bool overflows(part which, const proto::Envelope& message);
   void deliver(envelope_ptr message);
   void post(part from, envelope_ptr message);
   void send_out(envelope_ptr message);
@@ -138,7 +140,7 @@ class node final : public process {
   bool working_ = false;
   bool engine_fails_ = false;
   unsigned lies_ = 0;
-  time_us overflows_until_ = 0;
+  std::map<part, time_us> overflows_until_;
   bool sync_asked_ = false;
   std::uint64_t correlation_ = 0;
   cluster::check_pace models_pace_;

@@ -156,6 +156,9 @@ class trusts_redis final : public seam {
 
 class loses_credit final : public seam {
  public:
+  void configure(core_settings& settings) override {
+    settings.gateway.credit_repeat = milliseconds(3'600'000);
+  }
   bool from(part which, Envelope& message, more_mail&) override {
     return which != part::gateway || !message.has_grant_sequence_credit() || ++count_ % 3 != 0;
   }
@@ -269,7 +272,7 @@ class gives_too_much final : public seam {
  public:
   bool to(part which, Envelope& message) override {
     if (which == part::gateway && message.has_grant_job_credit())
-      message.mutable_grant_job_credit()->set_tokens(2 * message.grant_job_credit().tokens());
+      message.mutable_grant_job_credit()->set_limit(2 * message.grant_job_credit().limit());
     return true;
   }
 };
@@ -363,7 +366,8 @@ constexpr planted_bug all[] = {
     {"reuses_epoch", "a gateway that starts again counts its attempts as before", "J8 J13",
      made<reuses_epoch>},
     {"trusts_redis", "what Redis says is not checked", "J7", made<trusts_redis>},
-    {"loses_credit", "some credit never reaches the worker", "J13 J1", made<loses_credit>},
+    {"loses_credit", "some credit does not reach the worker, and is not said again", "J13 J1",
+     made<loses_credit>},
     {"forgets_timers", "a gap, or a worker's silence, is waited out for ever", "J13 J1 J12",
      made<forgets_timers>},
     {"forgets_bounds", "attempts and lost workers are not counted", "J10", made<forgets_bounds>},

@@ -254,7 +254,9 @@ class cluster_run {
         if (at) at->restart_actor(part::cache_tier);
         return;
       case fault_kind::overflow:
-        if (at) at->overflow_gateway(std::min<time_us>(fault.lasts, 300'000));
+        if (at)
+          at->overflow(fault.one_way ? part::inference : part::gateway,
+                       std::min<time_us>(fault.lasts, 300'000));
         return;
       case fault_kind::engine_failure:
         if (at) at->fail_engine_once();

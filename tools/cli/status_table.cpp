@@ -58,10 +58,17 @@ struct status_tables {
   int links_ended = 0;  // of clients that have left and calls that reached nobody
 };
 
+// One that failed again and again gets no work for a moment.
+std::string node_state(const json& node) {
+  if (!holds(node, "up")) return "down";
+  const std::string breaker = word(part(node, "breaker"), "state");
+  return breaker == "breaker_open" || breaker == "breaker_half_open" ? "failing" : "up";
+}
+
 void add_node(status_tables& tables, const json& node) {
   const json& jobs = part(node, "jobs");
   const std::string engine = word(node, "engine");
-  tables.nodes.add({word(node, "node"), holds(node, "up") ? "up" : "down", word(node, "address"),
+  tables.nodes.add({word(node, "node"), node_state(node), word(node, "address"),
                     time_text(number(node, "uptime_ms") / 1000),
                     engine.empty()
                         ? "-"

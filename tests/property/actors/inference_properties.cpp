@@ -24,9 +24,9 @@ TEST_CASE("however sequences interleave, each answers as if it were alone, and m
         b.say(start_message(jobs.back()));
       } else if (choice == 1 && !jobs.empty()) {
         const job_wish& job = jobs[pick<std::size_t>(0, jobs.size())];
-        const auto tokens = pick<std::uint32_t>(0, 5);
-        granted[job.id] += tokens;
-        b.say(grant_message(job, tokens));
+        const auto limit = pick<std::uint64_t>(0, granted[job.id] + 6);  // or an old one, late
+        granted[job.id] = std::max(granted[job.id], limit);
+        b.say(grant_message(job, limit));
       } else {
         b.turn();
       }
@@ -93,7 +93,7 @@ TEST_CASE("a conversation's memory is released when it ends, however it ends") {
           b.say(start_message(job));
           break;
         default:
-          b.say(grant_message(job, 8));
+          b.say(grant_message(job, b.of(job).ids.size() + 8));
           b.turn();
       }
     }

@@ -226,13 +226,14 @@ inline envelope_ptr start_message(const job_wish& job) {
   return message;
 }
 
-inline envelope_ptr grant_message(const job_wish& job, std::uint32_t tokens) {
+// Tokens below `limit`, counted from the answer's start, may be sent.
+inline envelope_ptr grant_message(const job_wish& job, std::uint64_t limit) {
   auto message = letter(job.gateway, "gateway", "inference");
   proto::GrantSequenceCredit& grant = *message->mutable_grant_sequence_credit();
   grant.set_job_id(job.id);
   grant.mutable_fence()->set_gateway_epoch(job.epoch);
   grant.mutable_fence()->set_attempt(job.attempt);
-  grant.set_tokens(tokens);
+  grant.set_limit(limit);
   return message;
 }
 

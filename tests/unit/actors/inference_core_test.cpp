@@ -111,7 +111,7 @@ TEST_CASE("no more tokens are sent than credit was granted") {
   b.run();
   CHECK(b.of(job).ids.size() == 3);
   CHECK_FALSE(b.core.has_work());
-  b.say(grant_message(job, 4));
+  b.say(grant_message(job, 7));
   CHECK(b.core.has_work());
   b.run();
   CHECK(b.of(job).ids.size() == 7);

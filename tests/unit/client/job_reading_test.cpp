@@ -50,8 +50,10 @@ TEST_CASE("a whole stream: tokens in order, credit as they are read, then the re
   CHECK(reading.pop().id == 5);
   CHECK(reading.credit_due() == 0);
   CHECK(reading.pop().text.empty());
-  CHECK(reading.credit_due() == 2);
+  CHECK(reading.credit_limit() == 4);
+  CHECK(reading.credit_due() == 6);
   CHECK(reading.credit_due() == 0);
+  CHECK(reading.credit_limit() == 6);
   const token third = reading.pop();
   CHECK(third.index == 2);
   CHECK(third.text == "x");

@@ -5,8 +5,7 @@
 
 #include <functional>
 
-#include "gateway_stage.hpp"
-#include "tests/unit/actors/fakes.hpp"
+#include "played_worker.hpp"
 
 using namespace troupe;
 using namespace troupe::cluster;
@@ -14,62 +13,17 @@ using E = proto::Envelope;
 
 namespace {
 
-std::vector<member> one_node() {
-  std::vector<member> out = {node_with("home", proto::READY, true)};
-  out[0].models[0].set_numerics_class("fake-1");
-  return out;
-}
-
 gateway_settings patient() {
   gateway_settings out = gateway_stage::journal_settings();
   out.attempts_max = out.worker_losses_max = 1000;
   return out;
 }
 
-class worker {
- public:
-  worker() : core_(settings()), engine_(64, 100) {
-    core_.step(fakes::load_engine_message(digest_a), now_);
-    const engine_facts facts{
-        engine_.description(), std::make_shared<fakes::letters>(), {1, 2, 3}, 5};
-    core_.engine_made(digest_a, facts, now_);
-  }
-  // What it says to one message, and to all the work that follows.
-  std::vector<envelope_ptr> hear(const envelope_ptr& message) {
-    auto said = core_.step(message, now_);
-    auto posts = std::move(said.posts);
-    if (said.compile)
-      for (auto& post :
-           core_.constraint_made(*said.compile, make_constraint(*said.compile), now_).posts)
-        posts.push_back(post);
-    for (int guard = 0; guard < 10'000; ++guard) {
-      now_ += time_point_us(1000);
-      const auto batch = core_.plan(now_);
-      if (!batch) break;
-      const auto logits = engine_.step(batch->steps);
-      REQUIRE(logits);
-      for (auto& post : core_.absorb(*batch, logits, now_).posts) posts.push_back(post);
-    }
-    return posts;
-  }
-
- private:
-  static inference_settings settings() {
-    inference_settings out;
-    out.node = "home";
-    out.incarnation = 1;
-    return out;
-  }
-  inference_core core_;
-  fakes::prf_engine engine_;
-  time_point_us now_{1'000'000};
-};
-
 struct whole_answer {
   std::vector<std::int32_t> ids;
   std::string text;
   std::vector<float> log_probabilities;
-  std::string alternatives;
+  std::string alternatives, token_bytes;
   std::string ending;
   bool operator==(const whole_answer&) const = default;
 };
@@ -86,7 +40,7 @@ class world {
       case trouble::none:
         break;
       case trouble::worker_dies:
-        worker_ = std::make_unique<worker>();
+        worker_ = std::make_unique<played_worker>();
         stage_->take(stage_->core.actor_restarted("home", "inference", stage_->now));
         break;
       case trouble::gateway_dies:
@@ -96,7 +50,7 @@ class world {
       case trouble::power_fails:
         stage_->disk.power_cut();
         stage_->restart(one_node());
-        worker_ = std::make_unique<worker>();
+        worker_ = std::make_unique<played_worker>();
         resume();
         break;
       case trouble::gateway_is_left:
@@ -172,12 +126,13 @@ class world {
                                      frame.log_probabilities().begin(),
                                      frame.log_probabilities().end());
     for (const auto& one : frame.alternatives()) answer_.alternatives += one.SerializeAsString();
+    for (const auto& one : frame.token_bytes()) answer_.token_bytes += one + "|";
   }
 
   proto::SubmitJob wish_;
   std::uint64_t epoch_ = 0;
   std::unique_ptr<gateway_stage> stage_;
-  std::unique_ptr<worker> worker_ = std::make_unique<worker>();
+  std::unique_ptr<played_worker> worker_ = std::make_unique<played_worker>();
   whole_answer answer_;
   std::vector<proto::JobTokens> held_;
   std::optional<proto::JobAccepted> pinned_;
@@ -244,6 +199,31 @@ TEST_CASE("an answer that is moved at any of its tokens is the undisturbed one")
     sampling.mutable_constraint()->set_json_schema(R"({"enum": [true, false, null]})");
     shortest = 4;
   }
+  SUBCASE("under a JSON schema, with all that may go with it") {
+    job.mutable_job()->set_ignore_end(false);
+    job.mutable_job()->set_alternatives(3);
+    job.mutable_job()->set_token_bytes(true);
+    sampling.mutable_constraint()->set_json_schema(R"({"enum": [true, false, null]})");
+    sampling.set_min_p(0.001f);
+    sampling.set_presence_penalty(0.5f);
+    auto& bias = *sampling.add_logit_bias();
+    bias.set_id(27);
+    bias.set_bias(9);
+    shortest = 4;
+  }
+  SUBCASE("with everything at once") {
+    job.mutable_job()->set_alternatives(2);
+    job.mutable_job()->set_token_bytes(true);
+    job.mutable_job()->add_stop("never this");
+    sampling.set_top_k(20);
+    sampling.set_top_p(0.95f);
+    sampling.set_min_p(0.001f);
+    sampling.set_repetition_penalty(1.2f);
+    sampling.set_frequency_penalty(0.4f);
+    auto& bias = *sampling.add_logit_bias();
+    bias.set_id(30);
+    bias.set_bias(4);
+  }
   const whole_answer expected = undisturbed(job);
   CHECK(expected.ids.size() >= shortest);
   CHECK(!expected.text.empty());
@@ -257,6 +237,7 @@ TEST_CASE("an answer that is moved at any of its tokens is the undisturbed one")
       CHECK(got.text == expected.text);
       CHECK(got.log_probabilities == expected.log_probabilities);
       CHECK(got.alternatives == expected.alternatives);
+      CHECK(got.token_bytes == expected.token_bytes);
       CHECK(got.ending == expected.ending);
     }
 }

@@ -290,12 +290,12 @@ TEST_CASE("a worker gets the client's credit, no more") {
   CHECK(start.credit_tokens() == 3);
   stage.tokens("home", frame_of(start, 0, 3));
   CHECK(stage.count(E::kGrantSequenceCredit) == 0);
-  stage.credit(start.job_id(), 2);
+  stage.credit(start.job_id(), 5);
   const auto more = stage.next(E::kGrantSequenceCredit);
   REQUIRE(more);
-  CHECK(more->grant_sequence_credit().tokens() == 2);
+  CHECK(more->grant_sequence_credit().limit() == 5);
   stage.credit(start.job_id(), 100);
-  CHECK(stage.next(E::kGrantSequenceCredit)->grant_sequence_credit().tokens() == 3);
+  CHECK(stage.next(E::kGrantSequenceCredit)->grant_sequence_credit().limit() == 8);
   stage.credit(start.job_id(), 100);
   CHECK(stage.count(E::kGrantSequenceCredit) == 0);
   stage.credit(start.job_id(), 100, "mallory");

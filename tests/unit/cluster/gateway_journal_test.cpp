@@ -219,6 +219,24 @@ TEST_CASE("a rewritten journal says what the old one said") {
   CHECK(one.find("finished") != std::string::npos);
 }
 
+TEST_CASE("a record whose deadline lies beyond all time is a job like any other") {
+  gateway_stage stage = journaled();
+  stage.started(job_with('j'));
+  std::vector<proto::JournalRecord> records = stage.disk.content();
+  bool changed = false;
+  for (proto::JournalRecord& record : records) {
+    if (!record.has_taken()) continue;
+    record.mutable_taken()->set_deadline_ms(UINT64_MAX);
+    changed = true;
+  }
+  REQUIRE(changed);
+  gateway_core again(stage.settings);
+  again.recover(records, stage.now);
+  again.tick(stage.now + milliseconds(1'000));
+  CHECK(again.known_jobs() == 1);
+  CHECK(again.counters().running == 1);
+}
+
 TEST_CASE("a disk that fails: new jobs are refused by name, those that were told go on") {
   gateway_stage stage = journaled();
   const auto start = stage.started(job_with('j'));
@@ -264,7 +282,7 @@ TEST_CASE("a client that goes: the job computes on for its grace, ahead of any c
   CHECK(stage.count(E::kStopSequence) == 0);
   const auto more = stage.next(E::kGrantSequenceCredit);
   REQUIRE(more);
-  CHECK(more->grant_sequence_credit().tokens() == 56);
+  CHECK(more->grant_sequence_credit().limit() == 60);
   one_by_one(stage, "home", start, 0, 20);
   SUBCASE("it returns") {
     stage.wait(milliseconds(29'000));

@@ -146,10 +146,11 @@ class gateway_stage {
     message.set_deadline_ms(deadline_ms);
     say(client, "client", message);
   }
-  void credit(const std::string& id, std::uint32_t tokens, const std::string& client = "alice") {
+  // Tokens below `limit`, counted from the answer's start, may be sent.
+  void credit(const std::string& id, std::uint64_t limit, const std::string& client = "alice") {
     proto::Envelope message;
     message.mutable_grant_job_credit()->set_job_id(id);
-    message.mutable_grant_job_credit()->set_tokens(tokens);
+    message.mutable_grant_job_credit()->set_limit(limit);
     say(client, "client", message);
   }
   void cancel(const std::string& id) {

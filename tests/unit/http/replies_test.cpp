@@ -151,6 +151,10 @@ TEST_CASE("a stream tells each piece with its index") {
   CHECK(events[0]["choices"][0]["finish_reason"].is_null());
   s.tokens(0, 0, 1, "one");  // comes while the first piece is on its way
   CHECK(s.core.written().empty());
+  const auto again = s.core.credit();
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].grant_job_credit().limit() == request_core::credit_tokens);
+  CHECK(again[1].grant_job_credit().limit() == request_core::credit_tokens + 2);
   s.finish(0, 1);
   s.finish(1, 2, proto::STOP_TEXT);
   events = s.events();
@@ -179,13 +183,13 @@ TEST_CASE("credit comes back half a window at a time, for what was written") {
   auto credit = s.core.written();
   REQUIRE(credit.size() == 1);
   CHECK(credit[0].grant_job_credit().job_id() == stage::ids(2)[1]);
-  CHECK(credit[0].grant_job_credit().tokens() == half);
+  CHECK(credit[0].grant_job_credit().limit() == half + request_core::credit_tokens);
   CHECK(s.core.written().empty());
   s.tokens(1, half + 3, half, "a frame of many tokens");
   s.events();
   credit = s.core.written();
   REQUIRE(credit.size() == 1);
-  CHECK(credit[0].grant_job_credit().tokens() == half + 3);
+  CHECK(credit[0].grant_job_credit().limit() == 2 * half + 3 + request_core::credit_tokens);
   s.tokens(1, 2 * half + 3, half, "the last");
   s.finish(1, 3 * half + 3);
   s.events();
