@@ -29,6 +29,7 @@
 namespace troupe::link {
 
 using envelope_ptr = std::shared_ptr<const proto::Envelope>;
+class link_faults;
 
 enum class peer_role { node, client };
 
@@ -49,6 +50,7 @@ struct link_settings {
   std::uint32_t compress_bytes_min = 16u << 10;  // smaller ones are sent as they are
   std::chrono::milliseconds silence_max{
       3000};  // a peer that sends nothing (not even keep-alives) for so long is down
+  std::shared_ptr<link_faults> faults;  // link_faults.hpp; null: nobody can have any carried out
 };
 
 struct peer_view {

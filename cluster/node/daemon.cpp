@@ -14,6 +14,7 @@
 
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
+#include "cluster/link/link_faults.hpp"
 #include "cluster/node/log_sinks.hpp"
 #include "cluster/node/state_directory.hpp"
 #include "cluster/node/supervisor.hpp"
@@ -86,6 +87,7 @@ class node_daemon final : public daemon, private link::link_events {
 
   void spawn(const std::string& actor);
   role_handle make(const std::string& actor);
+  chaos_hands hands();
   monitoring_sources sources();
   void tell_peers_to_node_actor();
   status open_http();
@@ -112,6 +114,7 @@ class node_daemon final : public daemon, private link::link_events {
   std::map<std::string, std::shared_ptr<peer_came>> peers_;
   std::atomic<link::endpoint*> shown_endpoint_{nullptr};
   std::atomic<bool> models_known_{false};
+  std::atomic<int> exit_code_{exit_fine};  // of a stop in order
   steady_clock::time_point began_ = steady_clock::now();
   std::unique_ptr<link::endpoint> endpoint_;
   std::unique_ptr<http::server> http_;
@@ -203,7 +206,22 @@ role_handle node_daemon::make(const std::string& actor) {
     wakeups_.kick();
   };
   outside.drain = [this](milliseconds wait_max) { wakeups_.ask_to_drain(wait_max); };
+  if (settings_.node.chaos.enabled) outside.chaos = hands();
   return spawn_node_role(*system_, settings_.node, std::move(outside), gauge);
+}
+
+chaos_hands node_daemon::hands() {
+  chaos_hands out;
+  out.link = settings_.link.faults;
+  out.crash = [] {
+    spdlog::default_logger()->flush();
+    std::_Exit(exit_chaos);
+  };
+  out.restart = [this](milliseconds wait_max) {
+    exit_code_ = exit_chaos;
+    wakeups_.ask_to_drain(wait_max);
+  };
+  return out;
 }
 
 void node_daemon::spawn(const std::string& actor) {
@@ -222,6 +240,7 @@ status node_daemon::begin() {
   std::vector<std::string> actors = {"monitoring", "cache_tier"};
   if (settings_.computes) actors.push_back("inference");
   for (const char* actor : {"model_loader", "gateway", "node"}) actors.push_back(actor);
+  if (settings_.node.chaos.enabled) settings_.link.faults = std::make_shared<link::link_faults>();
   system_.emplace(config_);
   lane_.emplace(*system_);
   for (const std::string& actor : actors) gauges_[actor] = std::make_shared<actor_gauge>();
@@ -323,7 +342,7 @@ int node_daemon::stop(milliseconds wait_max) {
   close();
   spdlog::info("node_stopped");
   spdlog::default_logger()->flush();
-  return exit_fine;
+  return exit_code_;
 }
 
 bool node_daemon::stop_roles() {

@@ -13,6 +13,7 @@
 
 #include "actors/inference/inference_settings.hpp"
 #include "actors/shell/role_actor.hpp"
+#include "cluster/chaos/chaos_core.hpp"
 #include "cluster/membership/membership_core.hpp"
 #include "cluster/node/switchboard.hpp"
 
@@ -42,6 +43,15 @@ struct node_role_settings {
   bool fetch = true;
   std::chrono::milliseconds preload_retry{5'000};
   std::chrono::milliseconds stop_wait{5'000};  // of a drain that names no time
+  chaos_settings chaos;
+};
+
+// What a node can do to itself; absent where its settings do not allow chaos.
+struct chaos_hands {
+  std::shared_ptr<link::link_faults> link;
+  std::function<void()> crash;                             // does not return
+  std::function<void(std::chrono::milliseconds)> restart;  // a drain, with exit_chaos
+  chaos_hook told;                                         // beside the log
 };
 
 struct node_role_outside {
@@ -50,6 +60,7 @@ struct node_role_outside {
   std::function<void()>
       models_known;  // called once, when the own models were listed for the first time
   std::function<void(std::chrono::milliseconds)> drain;  // end the process, in order, within that
+  chaos_hands chaos;
 };
 
 role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,
