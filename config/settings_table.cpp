@@ -214,6 +214,11 @@ constexpr setting_row rows[] = {
     {"http.jobs_running_max", integer, "jobs", "8", 1, 4096, false,
      "Most long jobs that run at the same time; the others wait."},
 
+    {"chaos.enabled", flag, "", "false", 0, 0, false,
+     "Whether the node carries out faults on itself when `troupe chaos run` asks for them."},
+    {"chaos.supervised", flag, "", "false", 0, 0, false,
+     "Whether something starts the node again when its process ends; only then chaos may end it."},
+
     {"monitoring.window", duration, "", "10s", 100 * ms, hour, true,
      "Time over which busy shares and rates are taken."},
 };

@@ -31,6 +31,7 @@
 namespace troupe::link {
 
 using envelope_ptr = std::shared_ptr<const proto::Envelope>;
+class link_faults;
 
 enum class peer_role { node, client };
 
@@ -52,6 +53,7 @@ struct link_settings {
   std::chrono::milliseconds silence_max{
       3000};               // a peer that sends nothing (not even keep-alives) for so long is down
   link_security security;  // keys of this side and of those who may connect; none: loopback only
+  std::shared_ptr<link_faults> faults;  // link_faults.hpp; null: nobody can have any carried out
 };
 
 struct peer_view {

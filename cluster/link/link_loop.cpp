@@ -147,6 +147,7 @@ void link_loop::tick(time_us now) {
 time_us link_loop::next_deadline() const {
   time_us next = next_tick_;
   if (probe_incoming_at_ != 0) next = std::min(next, probe_incoming_at_);
+  if (!delayed_.empty()) next = std::min(next, delayed_.front().due);
   for (const auto& [number, s] : sessions_) next = std::min(next, s->core.next_deadline());
   return next;
 }
@@ -155,6 +156,7 @@ void link_loop::receive_frame(channel_id from, zmq::message_t& frame, time_us no
   frame_header header;
   const std::span<const std::uint8_t> bytes(frame.data<std::uint8_t>(), frame.size());
   if (decode_header(bytes, header) != frame_fault::none) return count_malformed(from);
+  if (swallowed(from, header, bytes.subspan(header_bytes), now)) return;
   const bool in_session = sequenced(header.kind) || header.kind == frame_kind::acknowledgement;
   if (!in_session) {
     if (!peering_.control(from, holder_of(from, frame), header, bytes.subspan(header_bytes), now,
@@ -264,7 +266,7 @@ bool link_loop::transmit(session& s, time_us now) {
     auto plan = s.core.next_frame(now);
     if (!plan) return false;
     zmq::message_t frame = encode(*plan);
-    const sent how = sockets_->send(s.channel, frame);
+    const sent how = send_sequenced(s, frame, now);
     if (how == sent::yes) continue;
     if (how == sent::gone) s.core.connection_lost(now);
     s.core.refused(plan->header, now + (how == sent::gone ? gone_retry_us : retry_after_us));
@@ -276,6 +278,7 @@ bool link_loop::transmit(session& s, time_us now) {
 
 void link_loop::transmit(time_us now) {
   held_back_ = false;
+  send_delayed(now);
   std::vector<session*> more;
   for (session* s : busy_) {
     s->busy = false;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cluster/link/compression.hpp"
+#include "cluster/link/link_faults.hpp"
 #include "cluster/link/outbox.hpp"
 #include "cluster/link/peering_core.hpp"
 #include "cluster/link/sockets.hpp"
@@ -72,6 +73,11 @@ class link_loop {
     bool busy = false;         // in busy_
     std::uint64_t due_at = 0;  // as the outbox was told
   };
+  struct delayed_frame {  // by a fault
+    time_us due;
+    channel_id channel;
+    zmq::message_t frame;
+  };
 
   void take_submitted();
   credential holder_of(channel_id channel, zmq::message_t& frame) const;
@@ -89,9 +95,13 @@ class link_loop {
   void finish(session& s, time_us now);
   void transmit(time_us now);
   bool transmit(session& s, time_us now);
+  bool swallowed(channel_id from, const frame_header& header, std::span<const std::uint8_t> body,
+                 time_us now) const;
+  sent send_sequenced(const session& s, zmq::message_t& frame, time_us now);
+  void send_delayed(time_us now);
   zmq::message_t encode(frame_plan& plan);
   void mark_busy(session& s);
-  session* session_on(channel_id channel);
+  session* session_on(channel_id channel) const;
   void count_malformed(channel_id from);
   proto::LinkStatus status_of(const session& s) const;
 
@@ -104,6 +114,7 @@ class link_loop {
   std::unordered_map<std::uint64_t, std::unique_ptr<session>> sessions_;
   std::unordered_map<std::string, channel_id> dialled_;  // by address
   std::vector<session*> busy_;                           // may have frames to send
+  std::deque<delayed_frame> delayed_;
   std::vector<link_event> events_;
   std::deque<proto::LinkStatus> ended_;  // of peers that are down, newest last
   body_compressor compressor_;

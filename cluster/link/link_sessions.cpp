@@ -75,6 +75,7 @@ void link_loop::send_control(const peering_effect& effect, time_us now) {
   encode_header(header, frame.data<std::uint8_t>());
   std::copy(effect.body.begin(), effect.body.end(), frame.data<char>() + header_bytes);
   seal_frame({frame.data<std::uint8_t>(), frame.size()});
+  if (settings_.faults && settings_.faults->swallows(effect.peer.name, now)) return;
   sockets_->send(effect.channel, frame);  // lost ones are said again
 }
 
@@ -121,7 +122,7 @@ void link_loop::finish(session& s, time_us now) {
   sessions_.erase(number);
 }
 
-link_loop::session* link_loop::session_on(channel_id channel) {
+link_loop::session* link_loop::session_on(channel_id channel) const {
   for (auto& [number, s] : sessions_)
     if (s->channel == channel) return s.get();
   return nullptr;

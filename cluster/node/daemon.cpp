@@ -18,6 +18,7 @@
 #include "cluster/audit/configuration_digest.hpp"
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
+#include "cluster/link/link_faults.hpp"
 #include "cluster/node/log_sinks.hpp"
 #include "cluster/node/peer_keys.hpp"
 #include "cluster/node/state_directory.hpp"
@@ -102,6 +103,7 @@ class node_daemon final : public daemon, private link::link_events {
 
   void spawn(const std::string& actor);
   role_handle make(const std::string& actor);
+  chaos_hands hands();
   monitoring_sources sources();
   void tell_links_to_node_actor();
   void tell_gone_peers();
@@ -134,6 +136,7 @@ class node_daemon final : public daemon, private link::link_events {
   std::set<std::string> gone_;  // peers whose session ended, and that have not come again
   std::atomic<link::endpoint*> shown_endpoint_{nullptr};
   std::atomic<bool> models_known_{false};
+  std::atomic<int> exit_code_{exit_fine};  // of a stop in order
   steady_clock::time_point began_ = steady_clock::now();
   peer_keys keys_;
   std::unique_ptr<link::endpoint> endpoint_;
@@ -241,9 +244,33 @@ role_handle node_daemon::make(const std::string& actor) {
     if (link::endpoint* endpoint = shown_endpoint_) endpoint->disconnect(address);
   };
   outside.disk_bytes_free = [this] { return disk_bytes_free(settings_.state_directory); };
+  if (settings_.node.chaos.enabled) outside.chaos = hands();
   node_role_settings mine = settings_.node;
   mine.membership.restarts = gauge->restarts;
   return spawn_node_role(*system_, mine, std::move(outside), gauge);
+}
+
+chaos_hands node_daemon::hands() {
+  chaos_hands out;
+  out.link = settings_.link.faults;
+  out.crash = [] {
+    spdlog::default_logger()->flush();
+    std::_Exit(exit_chaos);
+  };
+  out.restart = [this](milliseconds wait_max) {
+    exit_code_ = exit_chaos;
+    wakeups_.ask_to_drain(wait_max);
+  };
+  out.told = [this](const chaos_record& record) {
+    audit_->write({"link:" + record.asked_by,
+                   "chaos",
+                   record.what == "refused" ? "refused" : "done",
+                   {{"step", record.what},
+                    {"fault", record.fault},
+                    {"lasts_ms", std::to_string(record.lasts.count())},
+                    {"reason", record.reason}}});
+  };
+  return out;
 }
 
 void node_daemon::spawn(const std::string& actor) {
@@ -273,6 +300,7 @@ status node_daemon::begin() {
   std::vector<std::string> actors = {"monitoring", "cache_tier"};
   if (settings_.computes) actors.push_back("inference");
   for (const char* actor : {"model_loader", "gateway", "node"}) actors.push_back(actor);
+  if (settings_.node.chaos.enabled) settings_.link.faults = std::make_shared<link::link_faults>();
   system_.emplace(config_);
   lane_.emplace(*system_);
   for (const std::string& actor : actors) gauges_[actor] = std::make_shared<actor_gauge>();
@@ -403,7 +431,7 @@ int node_daemon::stop(milliseconds wait_max) {
   close();
   spdlog::info("node_stopped");
   spdlog::default_logger()->flush();
-  return exit_fine;
+  return exit_code_;
 }
 
 bool node_daemon::stop_roles() {

@@ -19,6 +19,7 @@ inline constexpr int exit_fine = 0;
 inline constexpr int exit_usage = 64;        // as in sysexits.h
 inline constexpr int exit_unavailable = 69;  // a port, the state folder
 inline constexpr int exit_broken = 70;       // the restart budget is spent, or the stop hung
+inline constexpr int exit_chaos = 75;        // chaos asked for it: to be started again
 inline constexpr int exit_config = 78;
 
 std::string_view version();

@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 #include <utility>
 
 #include "cluster/gateway/gateway_role.hpp"
+#include "cluster/link/link_faults.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -16,7 +18,10 @@ constexpr std::chrono::milliseconds drain_wait_max{86'400'000};
 class node_role : public role {
  public:
   node_role(const node_role_settings& settings, node_role_outside outside)
-      : settings_(settings), outside_(std::move(outside)), core_(settings.membership) {
+      : settings_(settings),
+        outside_(std::move(outside)),
+        core_(settings.membership),
+        chaos_(settings.chaos) {
     for (const std::string& model : settings_.preload) preloads_[model] = {};
     tell_view();
   }
@@ -33,6 +38,10 @@ class node_role : public role {
         return read_flood(*message);
       case proto::Envelope::kDrainNode:
         return drain(*message, now);
+      case proto::Envelope::kBeginFault:
+      case proto::Envelope::kEndFault:
+      case proto::Envelope::kReadChaos:
+        return carry_out(chaos_.receive(*message, *core_.view(), now));
       case proto::Envelope::kModelList:
         return models_listed(*message, now);
       case proto::Envelope::kModelLoaded:
@@ -68,6 +77,7 @@ class node_role : public role {
       for (const auto& [node, came] : outside_.heard->take())
         carry_out(core_.frame_from(node, came, now));
     carry_out(core_.tick(now));
+    carry_out(chaos_.tick(now));
     tell_health();
     if (models_pace_.due(now)) ask_for_models(now);
     if (outside_.disk_bytes_free && disk_pace_.due(now)) look_at_disk(now);
@@ -132,6 +142,31 @@ class node_role : public role {
     disk_low_ = low;
     low ? spdlog::warn("disk_low bytes_free={}", free)
         : spdlog::info("disk_well bytes_free={}", free);
+  }
+
+  void carry_out(chaos_effects effects) {
+    for (const chaos_record& record : effects.records) tell(record);
+    for (envelope_ptr& message : effects.messages) outside_.board->post(std::move(message));
+    if (const auto& fault = effects.granted) {
+      assert(outside_.chaos.link);
+      link::link_fault wish;
+      wish.everyone = fault->kind == proto::BeginFault::PAUSE;
+      wish.peers = fault->peers;
+      if (fault->kind == proto::BeginFault::SLOW)
+        wish.delay_us = static_cast<std::uint64_t>(time_point_us(fault->delay).count());
+      wish.from_us = static_cast<std::uint64_t>(fault->begins.count());
+      wish.until_us = static_cast<std::uint64_t>(fault->ends.count());
+      outside_.chaos.link->begin(std::move(wish));
+    }
+    if (effects.lifted) outside_.chaos.link->end();
+    if (effects.crash) outside_.chaos.crash();
+    if (effects.restart) outside_.chaos.restart(settings_.stop_wait);
+  }
+
+  void tell(const chaos_record& record) {
+    spdlog::warn("chaos_{} fault={} asked_by={} lasts_ms={} reason=\"{}\"", record.what,
+                 record.fault, record.asked_by, record.lasts.count(), record.reason);
+    if (outside_.chaos.told) outside_.chaos.told(record);
   }
 
   void tell_view() {
@@ -264,6 +299,7 @@ class node_role : public role {
   node_role_settings settings_;
   node_role_outside outside_;
   membership_core core_;
+  chaos_core chaos_;
   std::map<std::string, preload_state> preloads_;
   std::uint64_t correlation_ = 0;
   check_pace models_pace_, disk_pace_;

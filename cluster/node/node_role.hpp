@@ -15,6 +15,7 @@
 #include "actors/inference/inference_settings.hpp"
 #include "actors/shell/role_actor.hpp"
 #include "cluster/audit/audit.hpp"
+#include "cluster/chaos/chaos_core.hpp"
 #include "cluster/membership/check_pace.hpp"
 #include "cluster/membership/membership_core.hpp"
 #include "cluster/node/last_heard.hpp"
@@ -52,6 +53,15 @@ struct node_role_settings {
   std::chrono::milliseconds preload_retry{5'000};
   std::chrono::milliseconds stop_wait{5'000};  // of a drain that names no time
   std::uint64_t disk_low_bytes = 1u << 30;     // less free space is told in the log
+  chaos_settings chaos;
+};
+
+// What a node can do to itself; absent where its settings do not allow chaos.
+struct chaos_hands {
+  std::shared_ptr<link::link_faults> link;
+  std::function<void()> crash;                             // does not return
+  std::function<void(std::chrono::milliseconds)> restart;  // a drain, with exit_chaos
+  chaos_hook told;                                         // beside the log
 };
 
 struct node_role_outside {
@@ -66,6 +76,7 @@ struct node_role_outside {
   std::function<status(const std::string& address)> dial;
   std::function<void(const std::string& address)> hang_up;
   std::function<std::uint64_t()> disk_bytes_free;  // where the node keeps its state
+  chaos_hands chaos;
 };
 
 role_handle spawn_node_role(caf::actor_system& system, const node_role_settings& settings,

@@ -191,6 +191,7 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.node.stop_wait = out.stop_wait;
   out.node.preload = out.loader.load_at_start;
   out.node.fetch = from.flag("models.fetch");
+  out.node.chaos = {out.name, from.flag("chaos.enabled"), from.flag("chaos.supervised")};
   return out;
 }
 

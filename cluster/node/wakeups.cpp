@@ -15,6 +15,7 @@ namespace troupe::cluster {
 
 wakeups::wakeups() {
   ::signal(SIGPIPE, SIG_IGN);  // hiredis writes to sockets whose server has gone
+  ::signal(SIGXFSZ, SIG_IGN);  // a bound on file sizes is an error of write(), as a full disk is
   sigset_t watched;
   ::sigemptyset(&watched);
   ::sigaddset(&watched, SIGTERM);

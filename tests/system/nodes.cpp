@@ -57,6 +57,9 @@ node::node(const node_wish& wish) {
           "\n  enabled: ";
   yaml += wish.computes ? "true\n" : "false\n";
   yaml += "gateway:\n  detach_grace: " + wish.detach_grace + "\n";
+  if (wish.chaos)
+    yaml += std::string("chaos:\n  enabled: true\n  supervised: ") +
+            (wish.supervised ? "true\n" : "false\n");
   if (!wish.redis.empty())
     yaml += "cache:\n  redis: " + wish.redis + "\n  redis_retry: 100ms\n  redis_deadline: 900ms\n";
   write_file(folder_.path() / "node.yaml", yaml);

@@ -44,7 +44,7 @@ status local_cluster::prepare(const chaos_plan& plan, const std::filesystem::pat
                    "install redis-server, or set \"redis\": false in the plan"};
   }
   for (const node_plan& node : plan.nodes)
-    members_.push_back({node.name, local::free_port(), folder_.path() / node.name, nullptr});
+    members_.push_back({node.name, local::free_port(), folder_.path() / node.name, {}, {}});
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const member& m = members_[i];
     std::string peers;
@@ -68,7 +68,26 @@ status local_cluster::prepare(const chaos_plan& plan, const std::filesystem::pat
     if (redis_) yaml += "cache:\n  redis: " + redis_->address() + "\n  redis_retry: 100ms\n";
     if (failed || !local::write_file(m.folder / "node.yaml", yaml)) return no_folder;
   }
+  return prepare_clocks(plan);
+}
+
+status local_cluster::prepare_clocks(const chaos_plan& plan) {
+  if (std::none_of(plan.faults.begin(), plan.faults.end(),
+                   [](const fault_plan& f) { return f.kind == fault_kind::clock_step; }))
+    return {};
+  preloaded_ = daemon_.parent_path() / "libtroupe_preloaded_clock.so";
+  std::error_code failed;
+  if (!std::filesystem::exists(preloaded_, failed))
+    return error{error_code::not_found, "there is no " + preloaded_.string(),
+                 "steps of a clock need a daemon of a build tree, which has it"};
+  for (member& m : members_) m.clock = std::make_unique<wall_clock>(m.folder / "clock");
   return {};
+}
+
+std::uint64_t local_cluster::clock_reads() const {
+  std::uint64_t sum = 0;
+  for (const member& m : members_) sum += m.clock ? m.clock->reads() : 0;
+  return sum;
 }
 
 local_cluster::~local_cluster() {
@@ -79,9 +98,11 @@ local_cluster::~local_cluster() {
 }
 
 void local_cluster::launch(member& m) {
+  std::map<std::string, std::string> variables;
+  if (m.clock) variables = m.clock->variables(preloaded_);
   m.process = std::make_unique<local::child_process>(
       std::vector<std::string>{daemon_.string(), "--config", (m.folder / "node.yaml").string()},
-      m.folder / "errors");
+      m.folder / "errors", variables);
 }
 
 local_cluster::member& local_cluster::find(const std::string& node) {
@@ -112,8 +133,9 @@ void local_cluster::ask_redis(const std::vector<std::string>& words) {
   process.wait(redis_wait);
 }
 
-void local_cluster::begin(fault_kind kind, const std::string& node) {
-  switch (kind) {
+bool local_cluster::begin(const fault& what) {
+  const std::string& node = what.node;
+  switch (what.kind) {
     case fault_kind::kill:
       find(node).process->signal(SIGKILL);
       break;
@@ -138,6 +160,13 @@ void local_cluster::begin(fault_kind kind, const std::string& node) {
     case fault_kind::cut:
       wires_.cut(node);
       break;
+    case fault_kind::disk_full:
+      return set_disk_full(find(node).process->pid(), true);
+    case fault_kind::clock_step:
+      find(node).clock->step(what.step);
+      break;
+    case fault_kind::slow_reader:
+      return false;  // the clients' affair
     case fault_kind::redis_kill:
       redis_->process().signal(SIGKILL);
       break;
@@ -151,10 +180,12 @@ void local_cluster::begin(fault_kind kind, const std::string& node) {
                  "0"});
       break;
   }
+  return true;
 }
 
-void local_cluster::end(fault_kind kind, const std::string& node) {
-  switch (kind) {
+void local_cluster::end(const fault& what) {
+  const std::string& node = what.node;
+  switch (what.kind) {
     case fault_kind::kill:
     case fault_kind::stop:
       if (!find(node).process->wait(end_wait)) find(node).process->signal(SIGKILL);
@@ -163,11 +194,17 @@ void local_cluster::end(fault_kind kind, const std::string& node) {
     case fault_kind::pause:
       find(node).process->signal(SIGCONT);
       break;
+    case fault_kind::disk_full:
+      set_disk_full(find(node).process->pid(), false);
+      break;
+    case fault_kind::clock_step:
+      find(node).clock->step(milliseconds(0));
+      break;
     case fault_kind::redis_kill:
       redis_->restart();
       break;
     default:
-      if (!hits_redis(kind)) set_wires(node, {}, {});
+      if (!hits_redis(what.kind)) set_wires(node, {}, {});
   }
 }
 

@@ -1,12 +1,10 @@
 #include "tools/chaos/local_run.hpp"
 
 #include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
 
 #include "kernels/evaluate/generation.hpp"
+#include "tools/chaos/cluster_view.hpp"
 #include "tools/chaos/local_cluster.hpp"
-#include "tools/chaos/workload.hpp"
 #include "tools/cli/loaded_engine.hpp"
 
 namespace troupe::chaos {
@@ -53,57 +51,14 @@ status wait_until_warm(const local_wish& wish, const std::string& at,
   auto cluster = client::cluster::connect(at);
   if (!cluster) return cluster.failure();
   while (steady_clock::now() < until && !ended) {
-    const auto text = (*cluster)->status_json(milliseconds(5'000));
     std::ptrdiff_t ready = 0;
-    const auto status = nlohmann::json::parse(text ? *text : R"({"nodes": []})");
-    for (const auto& node : status.at("nodes"))
-      for (const auto& model : node.at("models"))
-        ready += node.at("up") == true && model.at("state") == "ready";
+    for (const seen_node& node : nodes_of(**cluster))
+      ready += node.up && !node.models_ready.empty();
     if (ready >= wanted) return {};
     std::this_thread::sleep_for(look_every);
   }
   return error{error_code::unavailable, "the nodes did not have their model ready in time",
                "is the machine overloaded?"};
-}
-
-// Carries out the plan's faults in time; whatever was begun is ended, also where the run ends
-// early.
-std::vector<fault_story> carry_out(const local_wish& wish, local_cluster& cluster,
-                                   steady_clock::time_point began, const std::atomic<bool>& ended) {
-  struct change {
-    milliseconds at;
-    bool begins;
-    std::size_t fault;
-  };
-  const std::vector<fault> faults = schedule_of(wish.plan);
-  std::vector<change> changes;
-  for (std::size_t i = 0; i < faults.size(); ++i) {
-    changes.push_back({faults[i].begins, true, i});
-    changes.push_back({faults[i].ends, false, i});
-  }
-  std::stable_sort(changes.begin(), changes.end(),
-                   [](const change& a, const change& b) { return a.at < b.at; });
-  std::map<std::size_t, fault_story> done;
-  const auto since = [&] {
-    return std::chrono::duration_cast<microseconds>(steady_clock::now() - began);
-  };
-  for (const change& next : changes) {
-    while (steady_clock::now() < began + next.at && !ended)
-      std::this_thread::sleep_for(milliseconds(2));
-    const fault& f = faults[next.fault];
-    if (next.begins && !ended) {
-      done[next.fault] = {f, since(), since()};
-      cluster.begin(f.kind, f.node);
-    } else if (!next.begins && done.contains(next.fault)) {
-      cluster.end(f.kind, f.node);
-      done[next.fault].ended = since();
-    }
-  }
-  while (steady_clock::now() < began + wish.plan.lasts && !ended)
-    std::this_thread::sleep_for(look_every);
-  std::vector<fault_story> out;
-  for (auto& [index, story] : done) out.push_back(std::move(story));
-  return out;
 }
 
 // Answer tokens that gateways gave to a second or later attempt, by their logs.
@@ -132,14 +87,14 @@ result<run_report> run_locally(const local_wish& wish, const std::atomic<bool>& 
   for (const std::string& node : wish.plan.workload.gateways) gateways.push_back(cluster.at(node));
   if (status warm = wait_until_warm(wish, gateways.front(), ended); !warm) return warm.failure();
   workload load(wish.plan.workload, model_name, gateways);
-  const auto began = steady_clock::now();
-  load.begin(began);
-  report.run.faults = carry_out(wish, cluster, began, ended);
-  report.run.jobs = load.stop();
-  report.run.lasted = std::chrono::duration_cast<microseconds>(steady_clock::now() - began);
+  carry_out_under_load(schedule_of(wish.plan), cluster, load, ended, report);
+  report.run.gateways = wish.plan.workload.gateways;
+  report.run.clock_reads = cluster.clock_reads();
   report.judged = judge(report.run, wish.plan.floors);
   report.tokens_recomputed = forced_again(cluster);
   report.bytes_damaged = cluster.bytes_damaged();
+  if (auto at_end = client::cluster::connect(gateways.front()))
+    report.frames_fenced = frames_fenced(**at_end);
   return report;
 }
 

@@ -13,24 +13,30 @@ using json = nlohmann::json;
 constexpr std::size_t nodes_max = 16, faults_max = 32;
 constexpr std::int64_t hour_ms = 3'600'000;
 
+enum class target { node, client, redis };
+
 struct kind_row {
   fault_kind kind;
   std::string_view name;
-  bool redis, takes_out;
+  target hits;
+  bool takes_out;
 };
 
-constexpr std::array<kind_row, 11> kinds{{
-    {fault_kind::kill, "kill", false, true},
-    {fault_kind::stop, "stop", false, true},
-    {fault_kind::pause, "pause", false, true},
-    {fault_kind::partition, "partition", false, true},
-    {fault_kind::one_way, "one_way", false, true},
-    {fault_kind::delay, "delay", false, false},
-    {fault_kind::corrupt, "corrupt", false, false},
-    {fault_kind::cut, "cut", false, false},
-    {fault_kind::redis_kill, "redis_kill", true, false},
-    {fault_kind::redis_flush, "redis_flush", true, false},
-    {fault_kind::redis_lie, "redis_lie", true, false},
+constexpr std::array<kind_row, 14> kinds{{
+    {fault_kind::kill, "kill", target::node, true},
+    {fault_kind::stop, "stop", target::node, true},
+    {fault_kind::pause, "pause", target::node, true},
+    {fault_kind::partition, "partition", target::node, true},
+    {fault_kind::one_way, "one_way", target::node, true},
+    {fault_kind::delay, "delay", target::node, false},
+    {fault_kind::corrupt, "corrupt", target::node, false},
+    {fault_kind::cut, "cut", target::node, false},
+    {fault_kind::disk_full, "disk_full", target::node, false},
+    {fault_kind::clock_step, "clock_step", target::node, false},
+    {fault_kind::slow_reader, "slow_reader", target::client, false},
+    {fault_kind::redis_kill, "redis_kill", target::redis, false},
+    {fault_kind::redis_flush, "redis_flush", target::redis, false},
+    {fault_kind::redis_lie, "redis_lie", target::redis, false},
 }};
 
 const kind_row& row_of_kind(fault_kind kind) {
@@ -163,13 +169,16 @@ bool knows(const chaos_plan& plan, const std::string& name) {
 std::optional<error> read_fault(const json& from, const std::string& where, chaos_plan& plan) {
   reader r(from, where);
   fault_plan fault;
+  const workload_plan& load = plan.workload;
   const std::string kind = r.text("kind", "");
   const auto row =
       std::find_if(kinds.begin(), kinds.end(), [&](const kind_row& k) { return k.name == kind; });
   fault.nodes = r.names("nodes");
+  const json& clients = r.list("clients");
   fault.first = r.time("first_ms", milliseconds(2'000));
   fault.every = r.time("every_ms", milliseconds(0));
   fault.lasts = r.time("lasts_ms", milliseconds(1'000));
+  fault.lasts_max = r.time("lasts_max_ms", fault.lasts);
   if (row == kinds.end()) {
     std::string all;
     for (const kind_row& k : kinds) all += (all.empty() ? "" : ", ") + std::string(k.name);
@@ -177,11 +186,25 @@ std::optional<error> read_fault(const json& from, const std::string& where, chao
     return r.ended();
   }
   fault.kind = row->kind;
-  if (row->redis != fault.nodes.empty())
-    r.fail("nodes", row->redis ? "must be absent: this is done to Redis" : "must name nodes");
-  if (row->redis && !plan.redis) r.fail("kind", "needs \"redis\": true in the plan");
+  const bool named = row->hits == target::node;
+  if (named == fault.nodes.empty())
+    r.fail("nodes", named ? "must name nodes" : "must be absent: this is not done to nodes");
+  if ((row->hits == target::client) == clients.empty())
+    r.fail("clients", clients.empty() ? "must number clients, from 0 on"
+                                      : "must be absent: this is not done to clients");
+  if (fault.lasts_max < fault.lasts) r.fail("lasts_max_ms", "must not be below lasts_ms");
+  if (row->hits == target::redis && !plan.redis)
+    r.fail("kind", "needs \"redis\": true in the plan");
   for (const std::string& node : fault.nodes)
     if (!knows(plan, node)) r.fail("nodes", "names an unknown node: " + node);
+  for (const json& client : clients) {
+    const bool fits = client.is_number_unsigned() && client.get<std::uint64_t>() < load.streams;
+    if (!fits) {
+      r.fail("clients", "must hold numbers below workload.streams");
+      break;
+    }
+    fault.nodes.push_back(client_name(client.get<std::uint32_t>()));
+  }
   if (fault.every.count() > 0 && fault.every < milliseconds(200))
     r.fail("every_ms", "must be 0 or at least 200");
   plan.faults.push_back(std::move(fault));
@@ -211,6 +234,8 @@ std::optional<error> read_floors(const json& from, const std::string& where, cha
   floors.faults = static_cast<std::uint32_t>(r.number("faults", floors.faults, 0, 100'000));
   floors.faults_in_flight =
       static_cast<std::uint32_t>(r.number("faults_in_flight", floors.faults_in_flight, 0, 100'000));
+  floors.jobs_per_side =
+      static_cast<std::uint32_t>(r.number("jobs_per_side", floors.jobs_per_side, 0, 1000));
   return r.ended();
 }
 
@@ -221,11 +246,19 @@ std::string_view name_of(fault_kind kind) {
 }
 
 bool hits_redis(fault_kind kind) {
-  return row_of_kind(kind).redis;
+  return row_of_kind(kind).hits == target::redis;
+}
+
+bool hits_client(fault_kind kind) {
+  return row_of_kind(kind).hits == target::client;
 }
 
 bool takes_out(fault_kind kind) {
   return row_of_kind(kind).takes_out;
+}
+
+std::string client_name(std::uint32_t stream) {
+  return "client " + std::to_string(stream);
 }
 
 result<chaos_plan> read_plan(std::string_view text, std::string_view shown) {
@@ -253,11 +286,11 @@ result<chaos_plan> read_plan(std::string_view text, std::string_view shown) {
   for (const json& node : nodes)
     if (auto wrong = read_node(node, where + ".nodes[" + std::to_string(at++) + "]", plan))
       return *wrong;
+  if (auto wrong = read_workload(workload, where + ".workload", plan)) return *wrong;
   at = 0;
   for (const json& fault : faults)
     if (auto wrong = read_fault(fault, where + ".faults[" + std::to_string(at++) + "]", plan))
       return *wrong;
-  if (auto wrong = read_workload(workload, where + ".workload", plan)) return *wrong;
   if (auto wrong = read_floors(floors, where + ".floors", plan)) return *wrong;
   if (std::none_of(plan.nodes.begin(), plan.nodes.end(),
                    [](const node_plan& n) { return n.computes; }))

@@ -15,8 +15,8 @@ namespace troupe::chaos {
 
 using std::chrono::milliseconds;
 
-// What can be done to a node, to its connections, or to the Redis that the nodes share. Each ends
-// after a while: the node is started again, the connections work again.
+// What can be done to a node, to its connections, to the Redis that the nodes share, or to a
+// client. Each ends after a while: the node is started again, the connections work again.
 enum class fault_kind {
   kill,         // SIGKILL
   stop,         // SIGTERM: a restart in order
@@ -26,6 +26,9 @@ enum class fault_kind {
   delay,        // everything between the node and the others comes 40 ms later
   corrupt,      // now and then a bit flips between the node and the others
   cut,          // its connections break, and may be made again
+  disk_full,    // no file of the node can be written to
+  clock_step,   // its wall clock steps, by a minute forward or back, and back again at the end
+  slow_reader,  // the client reads nothing
   redis_kill,   // SIGKILL; it comes back empty
   redis_flush,  // it forgets everything
   redis_lie,    // every value becomes something else
@@ -33,6 +36,7 @@ enum class fault_kind {
 
 std::string_view name_of(fault_kind kind);
 bool hits_redis(fault_kind kind);
+bool hits_client(fault_kind kind);
 // Whether the node computes and answers nothing meanwhile.
 bool takes_out(fault_kind kind);
 
@@ -43,10 +47,11 @@ struct node_plan {
 
 struct fault_plan {
   fault_kind kind = fault_kind::kill;
-  std::vector<std::string> nodes;  // one is drawn each time; empty for Redis
+  std::vector<std::string> nodes;  // one is drawn each time; of clients, as client_name() has them;
+                                   // empty for Redis
   milliseconds first{0};           // into the run
   milliseconds every{0};           // give or take a quarter, drawn; 0: once
-  milliseconds lasts{0};
+  milliseconds lasts{0}, lasts_max{0};  // drawn from between
 };
 
 struct workload_plan {
@@ -64,6 +69,7 @@ struct floor_plan {
   std::uint32_t jobs = 10;             // finished
   std::uint32_t faults = 1;            // carried out
   std::uint32_t faults_in_flight = 1;  // of these, while a job ran
+  std::uint32_t jobs_per_side = 0;     // finished by each gateway within each partition
 };
 
 struct chaos_plan {
@@ -76,6 +82,8 @@ struct chaos_plan {
   std::vector<fault_plan> faults;
   floor_plan floors;
 };
+
+std::string client_name(std::uint32_t stream);  // "client 0"
 
 // Errors: invalid_argument, naming the plan and the place in it. `shown` is the plan's name in
 // errors.

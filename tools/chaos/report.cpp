@@ -38,6 +38,10 @@ std::map<std::string, std::size_t> faults_by_kind(const run_story& run) {
   return counts;
 }
 
+std::string refused_full(const verdict& v) {
+  return " (" + std::to_string(v.refused_full) + " for a full disk)";
+}
+
 std::string escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -68,8 +72,7 @@ class timeline {
     scale_ = (width - left - 10) / lasted;
     for (const node_plan& node : report.plan.nodes) add_lane(node.name);
     if (report.plan.redis) add_lane("redis");
-    for (std::uint32_t i = 0; i < report.plan.workload.streams; ++i)
-      add_lane("client " + std::to_string(i));
+    for (std::uint32_t i = 0; i < report.plan.workload.streams; ++i) add_lane(client_name(i));
   }
 
   std::string drawn() {
@@ -119,7 +122,7 @@ class timeline {
   }
 
   void draw(const job_story& job) {
-    const double y = lanes_["client " + std::to_string(job.stream)];
+    const double y = lanes_[client_name(job.stream)];
     const char* colour = !job.accepted ? "#bbb"
                          : !job.whole  ? "#000"
                          : job.moved() ? "#e08e0b"
@@ -154,13 +157,18 @@ std::string told_in_text(const run_report& report) {
       << " while a job ran";
   for (const auto& [kind, count] : faults_by_kind(report.run)) out << "; " << kind << " " << count;
   if (report.bytes_damaged > 0) out << "; " << report.bytes_damaged << " bytes damaged";
+  if (report.run.clock_reads > 0)
+    out << "; wrong clocks read " << report.run.clock_reads << " times";
   out << "\njobs       " << v.submitted << " submitted, " << v.finished << " finished, "
-      << v.refused << " refused, " << v.lost << " lost, " << v.moved
-      << " moved to another worker or gateway\n";
+      << v.refused << " refused" << (v.refused_full > 0 ? refused_full(v) : "") << ", " << v.lost
+      << " lost, " << v.moved << " moved to another worker or gateway\n";
   out << "tokens     " << v.tokens << " delivered, " << v.tokens_lost << " lost, "
-      << v.tokens_repeated << " repeated, " << v.tokens_changed << " changed, "
-      << report.tokens_recomputed << " given again to a later attempt\n";
+      << v.tokens_repeated << " repeated, " << v.tokens_changed << " changed, ";
+  if (report.tokens_recomputed)
+    out << *report.tokens_recomputed << " given again to a later attempt, ";
+  out << report.frames_fenced << " stale frames dropped\n";
   out << "stalls     " << line_of(v.stalls) << "\nfirst token " << line_of(v.first_tokens) << "\n";
+  for (const std::string& what : report.declined) out << "declined: " << what << "\n";
   for (const std::string& what : v.missing) out << "invalid: " << what << "\n";
   for (const std::string& what : v.violations) out << "VIOLATED: " << what << "\n";
   return out.str();
@@ -168,6 +176,7 @@ std::string told_in_text(const run_report& report) {
 
 std::string told_in_json(const run_report& report) {
   const verdict& v = report.judged;
+  const json recomputed = report.tokens_recomputed ? json(*report.tokens_recomputed) : json();
   const json document = {{"plan", report.plan.name},
                          {"seed", report.plan.seed},
                          {"seconds", in_seconds(report.run.lasted)},
@@ -175,8 +184,12 @@ std::string told_in_json(const run_report& report) {
                          {"faults", faults_by_kind(report.run)},
                          {"faults_in_flight", v.faults_in_flight},
                          {"bytes_damaged", report.bytes_damaged},
+                         {"clock_reads", report.run.clock_reads},
+                         {"declined", report.declined},
                          {"jobs_submitted", v.submitted},
                          {"jobs_refused", v.refused},
+                         {"jobs_refused_full_disk", v.refused_full},
+                         {"jobs_acknowledged_full_disk", v.acknowledged_full},
                          {"jobs_finished", v.finished},
                          {"jobs_lost", v.lost},
                          {"jobs_moved", v.moved},
@@ -185,7 +198,8 @@ std::string told_in_json(const run_report& report) {
                          {"tokens_repeated", v.tokens_repeated},
                          {"tokens_changed", v.tokens_changed},
                          {"texts_changed", v.texts_changed},
-                         {"tokens_recomputed", report.tokens_recomputed},
+                         {"tokens_recomputed", recomputed},
+                         {"frames_fenced", report.frames_fenced},
                          {"stall_seconds", document_of(v.stalls)},
                          {"first_token_seconds", document_of(v.first_tokens)},
                          {"missing", v.missing},

@@ -11,9 +11,11 @@ struct run_report {
   chaos_plan plan;
   run_story run;
   verdict judged;
-  std::uint64_t tokens_recomputed =
-      0;  // prompt and answer tokens that a later attempt was given again
+  // Answer tokens that a later attempt was given again; not known of somebody else's daemons.
+  std::optional<std::uint64_t> tokens_recomputed;
   std::uint64_t bytes_damaged = 0;
+  std::uint64_t frames_fenced = 0;    // of older attempts, dropped by nodes since their last start
+  std::vector<std::string> declined;  // faults that a node did not let be done
 };
 
 std::string told_in_text(const run_report& report);

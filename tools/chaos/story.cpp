@@ -40,7 +40,8 @@ double longest_wait(const job_story& job) {
 
 class judging {
  public:
-  judging(const run_story& run, verdict& out) : run_(run), out_(out) {}
+  judging(const run_story& run, const floor_plan& floors, verdict& out)
+      : run_(run), floors_(floors), out_(out) {}
 
   void job(const job_story& job) {
     ++out_.submitted;
@@ -59,7 +60,7 @@ class judging {
     ++out_.finished;
     if (job.moved()) {
       ++out_.moved;
-      stalls_.push_back(longest_wait(job));
+      if (!held(job)) stalls_.push_back(longest_wait(job));
     }
     const right_answer& right = run_.answers.at(job.prompt);
     if (job.text != right.text) {
@@ -69,6 +70,11 @@ class judging {
   }
 
   void end() {
+    for (const fault_story& f : run_.faults) {
+      if (f.done.kind == fault_kind::disk_full) full_disk(f);
+      if (f.done.kind == fault_kind::partition) sides(f);
+    }
+    if (run_.healed) afterwards(*run_.healed);
     out_.stalls = spread_of(std::move(stalls_));
     out_.first_tokens = spread_of(std::move(first_tokens_));
   }
@@ -104,12 +110,56 @@ class judging {
       first_tokens_.push_back(seconds(job.tokens.front().at - job.submitted));
   }
 
+  // Its client was told to read nothing for a while.
+  bool held(const job_story& job) const {
+    return std::any_of(run_.faults.begin(), run_.faults.end(), [&](const fault_story& f) {
+      return f.done.kind == fault_kind::slow_reader && f.done.node == client_name(job.stream) &&
+             f.began < job.ended && job.submitted < f.ended;
+    });
+  }
+
+  void full_disk(const fault_story& f) {
+    for (const job_story& job : run_.jobs) {
+      if (job.submitted < f.standing || job.submitted > f.ending) continue;
+      if (!job.accepted) {
+        out_.refused_full += job.failure && job.failure->code == error_code::resource_exhausted;
+      } else if (job.gateway == f.done.node && job.resumed == 0 && job.accepted_at <= f.ending) {
+        ++out_.acknowledged_full;
+        violated(job, "was acknowledged while the disk of " + f.done.node + " was full");
+      }
+    }
+  }
+
+  void sides(const fault_story& f) {
+    for (const std::string& gateway : run_.gateways) {
+      const auto served = std::count_if(run_.jobs.begin(), run_.jobs.end(), [&](const auto& job) {
+        return job.whole && job.gateway == gateway && job.submitted >= f.standing &&
+               job.ended <= f.ending;
+      });
+      if (static_cast<std::uint64_t>(served) < floors_.jobs_per_side)
+        violated("gateway " + gateway + " answered " + std::to_string(served) + " jobs while " +
+                 f.done.node + " was cut off, at least " + std::to_string(floors_.jobs_per_side) +
+                 " were due");
+    }
+  }
+
+  void afterwards(microseconds healed) {
+    for (std::uint32_t stream = 0; stream < run_.streams; ++stream)
+      if (std::none_of(run_.jobs.begin(), run_.jobs.end(), [&](const job_story& job) {
+            return job.stream == stream && job.whole && job.submitted >= healed;
+          }))
+        violated(client_name(stream) + " got no answer after everything was healed");
+  }
+
   void violated(const job_story& job, const std::string& how) {
-    if (out_.violations.size() < violations_told_max)
-      out_.violations.push_back("job " + job.id + " " + how);
+    violated("job " + job.id + " " + how);
+  }
+  void violated(std::string what) {
+    if (out_.violations.size() < violations_told_max) out_.violations.push_back(std::move(what));
   }
 
   const run_story& run_;
+  const floor_plan& floors_;
   verdict& out_;
   std::vector<double> stalls_, first_tokens_;
 };
@@ -118,7 +168,7 @@ class judging {
 
 verdict judge(const run_story& run, const floor_plan& floors) {
   verdict out;
-  judging judged(run, out);
+  judging judged(run, floors, out);
   for (const job_story& job : run.jobs) judged.job(job);
   judged.end();
   for (const fault_story& fault : run.faults)
@@ -134,6 +184,12 @@ verdict judge(const run_story& run, const floor_plan& floors) {
   need(out.finished, floors.jobs, "jobs finished");
   need(run.faults.size(), floors.faults, "faults");
   need(out.faults_in_flight, floors.faults_in_flight, "faults while a job ran");
+  const auto has = [&](fault_kind kind) {
+    return std::any_of(run.faults.begin(), run.faults.end(),
+                       [&](const fault_story& f) { return f.done.kind == kind; });
+  };
+  if (has(fault_kind::disk_full)) need(out.refused_full, 1, "jobs refused for a full disk");
+  if (has(fault_kind::clock_step)) need(run.clock_reads, 1, "readings of a clock that was off");
   return out;
 }
 

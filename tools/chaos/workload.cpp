@@ -32,10 +32,18 @@ client::job job_for(const workload_plan& plan, const std::string& model, std::ui
 }
 
 workload::workload(const workload_plan& plan, std::string model, std::vector<std::string> gateways)
-    : plan_(plan), model_(std::move(model)), gateways_(std::move(gateways)) {}
+    : plan_(plan),
+      model_(std::move(model)),
+      gateways_(std::move(gateways)),
+      held_(std::make_unique<std::atomic<bool>[]>(plan.streams)) {}
 
 workload::~workload() {
-  stop();
+  stop(milliseconds(0));
+}
+
+void workload::hold(const std::string& client, bool reads_nothing) {
+  for (std::uint32_t i = 0; i < plan_.streams; ++i)
+    if (client == client_name(i)) held_[i] = reads_nothing;
 }
 
 microseconds workload::now() const {
@@ -47,7 +55,8 @@ void workload::begin(steady_clock::time_point run_began) {
   for (std::uint32_t i = 0; i < plan_.streams; ++i) clients_.emplace_back([this, i] { work(i); });
 }
 
-std::vector<job_story> workload::stop() {
+std::vector<job_story> workload::stop(milliseconds calm) {
+  if (calm.count() > 0) calm_until_ = steady_clock::now() + calm;
   stopping_ = true;
   for (std::thread& client : clients_) client.join();
   clients_.clear();
@@ -66,7 +75,9 @@ std::string workload::addresses_for(std::uint32_t stream) const {
 void workload::work(std::uint32_t stream) {
   const std::string addresses = addresses_for(stream);
   std::unique_ptr<client::cluster> cluster;
-  for (std::uint32_t round = 0; !stopping_; ++round) {
+  for (std::uint32_t round = 0;; ++round) {
+    const bool stopping = stopping_;
+    if (stopping && steady_clock::now() >= calm_until_.load()) return;
     if (!cluster) {
       auto connected = client::cluster::connect(addresses, {connect_wait});
       if (connected) cluster = std::move(*connected);
@@ -86,6 +97,7 @@ void workload::work(std::uint32_t stream) {
       const std::lock_guard lock(guard_);
       stories_.push_back(std::move(story));
     }
+    if (stopping && went_well) return;
     if (!went_well) std::this_thread::sleep_for(again_after);
   }
 }
@@ -97,7 +109,9 @@ void workload::one_job(client::cluster& cluster, job_story& story) {
     return;
   }
   story.accepted = true;
+  story.accepted_at = now();
   for (;;) {
+    while (held_[story.stream] && !stopping_) std::this_thread::sleep_for(milliseconds(5));
     auto next = (*stream)->next(token_wait);
     if (!next) {
       story.failure = next.failure();
@@ -112,6 +126,7 @@ void workload::one_job(client::cluster& cluster, job_story& story) {
   const client::report& report = (*stream)->summary();
   story.id = report.job_id;
   story.worker = report.worker_node;
+  story.gateway = report.gateway_node;
   story.attempts = report.attempts;
   story.resumed = report.resumed;
   story.text += report.text_tail;

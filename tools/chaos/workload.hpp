@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -24,8 +25,11 @@ class workload {
   ~workload();
 
   void begin(std::chrono::steady_clock::time_point run_began);
-  // No new jobs; waits for those that run, each within its own deadline.
-  std::vector<job_story> stop();
+  // Whether that client (client_name()) reads what it is sent.
+  void hold(const std::string& client, bool reads_nothing);
+  // Waits for the jobs that run, each within its own deadline. Then each client asks once more, up
+  // to `calm` again and again until it has a whole answer; zero: not at all.
+  std::vector<job_story> stop(milliseconds calm);
 
  private:
   std::string addresses_for(std::uint32_t stream) const;
@@ -37,6 +41,8 @@ class workload {
   std::string model_;
   std::vector<std::string> gateways_;
   std::chrono::steady_clock::time_point began_;
+  std::unique_ptr<std::atomic<bool>[]> held_;
+  std::atomic<std::chrono::steady_clock::time_point> calm_until_{};  // before stopping_
   std::atomic<bool> stopping_ = false;
   std::mutex guard_;
   std::vector<job_story> stories_;

@@ -69,6 +69,19 @@ TEST_CASE("a plan that makes no sense is refused with the place and the reason")
   CHECK(refusal_of(with("\"nodes\": [\"a\"], ", "")) == "p.json.faults[2].nodes must name nodes");
   CHECK(refusal_of(with("\"every_ms\": 700", "\"every_ms\": 7")) ==
         "p.json.faults[0].every_ms must be 0 or at least 200");
+  CHECK(refusal_of(with("\"lasts_ms\": 900", "\"lasts_ms\": 900, \"lasts_max_ms\": 899")) ==
+        "p.json.faults[0].lasts_max_ms must not be below lasts_ms");
+  CHECK(refusal_of(with("\"nodes\": [\"a\"]", "\"nodes\": [\"a\"], \"clients\": [0]")) ==
+        "p.json.faults[2].clients must be absent: this is not done to clients");
+  const std::string reader = R"("kind": "slow_reader", "clients": [1])";
+  const std::string delay = R"("kind": "delay", "nodes": ["a"])";
+  CHECK(refusal_of(with(delay, reader)).empty());
+  CHECK(refusal_of(with(delay, R"("kind": "slow_reader", "clients": [2])")) ==
+        "p.json.faults[2].clients must hold numbers below workload.streams");
+  CHECK(refusal_of(with(delay, R"("kind": "slow_reader")")) ==
+        "p.json.faults[2].clients must number clients, from 0 on");
+  CHECK(refusal_of(with(delay, R"("kind": "slow_reader", "nodes": ["a"])")) ==
+        "p.json.faults[2].nodes must be absent: this is not done to nodes");
   CHECK(refusal_of(with("\"tokens\": 32", "\"tokens\": \"many\""))
             .starts_with("p.json.workload.tokens must be"));
   CHECK(refusal_of(R"({"nodes": [{"name": "a", "computes": false}]})") ==
@@ -122,6 +135,55 @@ TEST_CASE("a schedule belongs to its seed, and never takes out more than half of
     }
   }
   CHECK(outs_together == 2);
+}
+
+TEST_CASE("in somebody's cluster the last one that computes stays, and half of the nodes") {
+  auto plan = read_plan(with("\"name\": \"d\"", "\"name\": \"d\", \"computes\": false"), "p.json");
+  REQUIRE(plan);
+  bool both_workers_out = false;
+  for (plan->seed = 1; plan->seed <= 100; ++plan->seed) {
+    for (const care taken : {care::ours, care::somebody}) {
+      const std::vector<fault> faults = schedule_of(*plan, taken);
+      CHECK(faults.size() >= 5);
+      for (const fault& f : faults) {
+        std::size_t out = 0, workers = 0;
+        for (const fault& other : faults) {
+          if (!takes_out(other.kind) || other.begins > f.begins || f.begins >= other.ends) continue;
+          ++out;
+          workers += other.node == "b" || other.node == "c";
+        }
+        CHECK(out <= 2);
+        if (taken == care::somebody) CHECK(workers < 2);
+        both_workers_out |= workers == 2;
+      }
+    }
+  }
+  CHECK(both_workers_out);  // where nobody cares
+  plan->nodes = {{"b", true}};
+  for (fault_plan& wish : plan->faults) wish.nodes = {"b"};
+  for (const fault& f : schedule_of(*plan, care::somebody)) CHECK_FALSE(takes_out(f.kind));
+}
+
+TEST_CASE("how long a fault lasts and which way a clock steps is drawn") {
+  auto plan = read_plan(R"({"name": "p", "seconds": 200, "nodes": [{"name": "a"}], "faults": [
+    {"kind": "clock_step", "nodes": ["a"], "every_ms": 2000, "lasts_ms": 100, "lasts_max_ms": 900}]})",
+                        "p.json");
+  REQUIRE(plan);
+  const std::vector<fault> faults = schedule_of(*plan);
+  REQUIRE(faults.size() > 50);
+  std::size_t forward = 0;
+  milliseconds shortest{1'000}, longest{0};
+  for (const fault& f : faults) {
+    CHECK((f.step == milliseconds(60'000) || f.step == milliseconds(-60'000)));
+    forward += f.step.count() > 0;
+    shortest = std::min(shortest, f.ends - f.begins);
+    longest = std::max(longest, f.ends - f.begins);
+  }
+  CHECK(forward > 0);
+  CHECK(forward < faults.size());
+  CHECK(shortest >= milliseconds(100));
+  CHECK(longest <= milliseconds(900));
+  CHECK(longest - shortest > milliseconds(300));
 }
 
 }  // namespace

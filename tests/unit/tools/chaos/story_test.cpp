@@ -26,6 +26,17 @@ job_story whole_job(std::uint32_t prompt, const right_answer& right, microsecond
   return job;
 }
 
+fault_story fault_at(fault_kind kind, const std::string& node, int from_us, int to_us) {
+  fault_story out;
+  out.done.kind = kind;
+  out.done.node = node;
+  out.began = microseconds(from_us);
+  out.standing = microseconds(from_us + 1);
+  out.ending = microseconds(to_us - 1);
+  out.ended = microseconds(to_us);
+  return out;
+}
+
 run_story right_run() {
   run_story run;
   run.answers = {{{1, 2, 3, 4}, "abcd"}, {{5, 6, 7}, "xyz"}};
@@ -34,9 +45,7 @@ run_story right_run() {
   run.jobs[1].attempts = 2;
   for (std::size_t i = 1; i < 3; ++i) run.jobs[1].tokens[i].at += microseconds(300'000);
   run.jobs[1].ended += microseconds(300'000);
-  run.faults = {{{fault_kind::kill, "b", milliseconds(11), milliseconds(20)},
-                 microseconds(11'500),
-                 microseconds(20'000)}};
+  run.faults = {fault_at(fault_kind::kill, "b", 11'500, 20'000)};
   run.lasted = microseconds(400'000);
   return run;
 }
@@ -108,6 +117,95 @@ TEST_CASE("a run with too little in it is invalid, not passed") {
   run_story early = run;
   early.faults[0].began = microseconds(390'000);  // nothing ran any more
   CHECK_FALSE(judge(early, {2, 1, 1}).valid());
+}
+
+// A gateway's disk was full from 20 ms to 60 ms: one job came before, one was refused, one came
+// after.
+run_story full_disk_run() {
+  run_story run;
+  run.answers = {{{1, 2, 3, 4}, "abcd"}};
+  for (const int begun : {0, 30'000, 70'000}) {
+    run.jobs.push_back(whole_job(0, run.answers[0], microseconds(begun)));
+    run.jobs.back().accepted_at = microseconds(begun + 500);
+    run.jobs.back().gateway = "g";
+  }
+  run.jobs[1] = {};
+  run.jobs[1].submitted = microseconds(30'000);
+  run.jobs[1].ended = microseconds(31'000);
+  run.jobs[1].failure = error{error_code::resource_exhausted, "full", ""};
+  run.faults = {fault_at(fault_kind::disk_full, "g", 20'000, 60'000)};
+  run.lasted = microseconds(100'000);
+  run.streams = 1;
+  run.healed = microseconds(60'000);
+  return run;
+}
+
+TEST_CASE("nothing is acknowledged on a full disk; a run in which none was refused shows nothing") {
+  CHECK(judge(full_disk_run(), no_floors).passed());
+  CHECK(judge(full_disk_run(), no_floors).refused_full == 1);
+
+  run_story early = full_disk_run();
+  early.jobs[1] = early.jobs[2];
+  early.jobs[1].submitted = microseconds(30'000);
+  early.jobs[1].accepted_at = microseconds(31'000);
+  const verdict v = judge(early, no_floors);
+  CHECK(v.acknowledged_full == 1);
+  CHECK_FALSE(v.violations.empty());
+  CHECK_FALSE(v.valid());  // and nobody was refused
+  early.jobs[1].gateway = "another";
+  CHECK(judge(early, no_floors).acknowledged_full == 0);
+  early.jobs[1].gateway = "g";
+  early.jobs[1].accepted_at = microseconds(61'000);  // it waited
+  CHECK(judge(early, no_floors).acknowledged_full == 0);
+
+  run_story other_reason = full_disk_run();
+  other_reason.jobs[1].failure->code = error_code::unavailable;
+  CHECK_FALSE(judge(other_reason, no_floors).valid());
+}
+
+TEST_CASE("who got no answer after everything was healed is found") {
+  run_story run = full_disk_run();
+  run.streams = 2;
+  CHECK_FALSE(judge(run, no_floors).passed());
+  CHECK(judge(run, no_floors).violations.at(0) ==
+        "client 1 got no answer after everything was healed");
+  run.streams = 1;
+  run.jobs[2].submitted = microseconds(59'000);
+  CHECK_FALSE(judge(run, no_floors).passed());
+  run.healed.reset();  // it was interrupted
+  CHECK(judge(run, no_floors).passed());
+}
+
+TEST_CASE("a side of a partition that serves nobody is found") {
+  run_story run = full_disk_run();
+  run.faults = {fault_at(fault_kind::partition, "g", 69'000, 90'000)};
+  run.gateways = {"g"};
+  floor_plan floors = no_floors;
+  floors.jobs_per_side = 1;
+  CHECK(judge(run, floors).passed());
+  run.gateways = {"g", "h"};
+  const verdict v = judge(run, floors);
+  REQUIRE(v.violations.size() == 1);
+  CHECK(v.violations[0].starts_with("gateway h answered 0 jobs while g was cut off"));
+  CHECK(judge(run, no_floors).passed());
+  run.gateways = {"g"};
+  run.faults[0].ending = run.jobs[2].ended - microseconds(1);  // it ended too late to count
+  CHECK_FALSE(judge(run, floors).passed());
+}
+
+TEST_CASE("a clock that nobody read was not stepped; who does not read waits by his own will") {
+  run_story run = full_disk_run();
+  run.faults = {fault_at(fault_kind::clock_step, "g", 20'000, 60'000)};
+  CHECK_FALSE(judge(run, no_floors).valid());
+  run.clock_reads = 1;
+  CHECK(judge(run, no_floors).passed());
+
+  run = right_run();
+  CHECK(judge(run, no_floors).stalls.count == 1);
+  run.faults.push_back(fault_at(fault_kind::slow_reader, "client 0", 12'000, 200'000));
+  CHECK(judge(run, no_floors).stalls.count == 0);
+  run.faults.back().done.node = "client 1";
+  CHECK(judge(run, no_floors).stalls.count == 1);
 }
 
 TEST_CASE("a report tells the outcome in each of its forms") {
