@@ -32,7 +32,7 @@ struct told {
 };
 
 // Runs `troupe` to its end.
-told troupe(std::vector<std::string> words) {
+told run_troupe(std::vector<std::string> words) {
   const scratch_folder folder;
   words.insert(words.begin(), TROUPE);
   child_process process(words, folder.path() / "errors");
@@ -44,7 +44,7 @@ told troupe(std::vector<std::string> words) {
 }
 
 std::string make_keys(const key_folder& at) {
-  const told made = troupe({"keys", "make", "--key-file", at.key_file()});
+  const told made = run_troupe({"keys", "make", "--key-file", at.key_file()});
   REQUIRE_MESSAGE(made.code == 0, made.errors);
   REQUIRE(made.output.size() == 65);
   return made.output.substr(0, 64);
@@ -58,7 +58,7 @@ void allow(const key_folder& at, const std::string& name, const std::string& key
     words.push_back("--address");
     words.push_back(address);
   }
-  const told done = troupe(words);
+  const told done = run_troupe(words);
   REQUIRE_MESSAGE(done.code == 0, done.errors);
 }
 
@@ -106,12 +106,12 @@ TEST_CASE("two daemons with keys answer a listed client, and nobody else") {
       troupe::client::cluster::connect(first.at(), {.wait_max = milliseconds(3'000)});
   REQUIRE(!keyless);
   CHECK(keyless.failure().message.find("wants a key") != std::string::npos);
-  const told status = troupe({"status", "--at", first.at()});
+  const told status = run_troupe({"status", "--at", first.at()});
   CHECK(status.code == 3);
   CHECK(status.errors.find("--key-file") != std::string::npos);
-  CHECK(troupe({"status", "--at", first.at(), "--key-file", of_client.key_file()}).code == 0);
+  CHECK(run_troupe({"status", "--at", first.at(), "--key-file", of_client.key_file()}).code == 0);
   // On its own machine the node's own pair will do.
-  CHECK(troupe({"status", "--at", first.at(), "--key-file", of_first.key_file()}).code == 0);
+  CHECK(run_troupe({"status", "--at", first.at(), "--key-file", of_first.key_file()}).code == 0);
   CHECK(eventually([&] {
     return first.log().find("link_stranger_refused key=" + stranger_key) != std::string::npos;
   }));
@@ -120,7 +120,7 @@ TEST_CASE("two daemons with keys answer a listed client, and nobody else") {
   allow(of_first, "guest", stranger_key, "client");
   REQUIRE(eventually([&] { return refused(of_stranger).empty(); }));
   auto guest = first.connect(of_stranger.options());
-  REQUIRE(troupe({"keys", "revoke", "guest", "--key-file", of_first.key_file()}).code == 0);
+  REQUIRE(run_troupe({"keys", "revoke", "guest", "--key-file", of_first.key_file()}).code == 0);
   CHECK(eventually([&] { return !guest->status_json(milliseconds(1'000)); }));
   CHECK(!refused(of_stranger).empty());
   const answer again = ask(*client, job_of("jumps over"));
@@ -179,14 +179,14 @@ TEST_CASE("a machine joins with the code of an invitation, which is good once") 
   write_file(joining, "node:\n  name: second\nlink:\n" + of_second.link_lines());
   std::string wrong = *code;
   wrong[0] = wrong[0] == '0' ? '1' : '0';
-  CHECK(troupe({"cluster", "join", wrong, "--at", door, "--config", joining.string()}).code == 3);
+  CHECK(run_troupe({"cluster", "join", wrong, "--at", door, "--config", joining.string()}).code == 3);
   const told joined =
-      troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()});
+      run_troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()});
   REQUIRE_MESSAGE(joined.code == 0, joined.errors);
   CHECK(joined.output.starts_with("node first "));
   CHECK(joined.output.find(loopback(port)) != std::string::npos);
   CHECK(host->wait(milliseconds(30'000)).value_or(-1) == 0);
-  CHECK(troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()}).code != 0);
+  CHECK(run_troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()}).code != 0);
   CHECK(content_of(of_first.allow_file()).find("node second ") != std::string::npos);
 
   // Its daemon dials the first one, which has not been restarted.
@@ -196,7 +196,7 @@ TEST_CASE("a machine joins with the code of an invitation, which is good once") 
   auto second_host = invite("client", door, more);
   const auto client_code = second_host->line(milliseconds(30'000));
   REQUIRE_MESSAGE(client_code, content_of(more.path() / "errors"));
-  const told client_joined = troupe({"cluster", "join", *client_code, "--at", door, "--key-file",
+  const told client_joined = run_troupe({"cluster", "join", *client_code, "--at", door, "--key-file",
                                      of_client.key_file(), "--name", "laptop"});
   REQUIRE_MESSAGE(client_joined.code == 0, client_joined.errors);
   auto client = first.connect(of_client.options());
