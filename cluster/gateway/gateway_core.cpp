@@ -247,7 +247,6 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
   } else if (r.kind == request_kind::look_up && message.has_answer_missing()) {
     proceed(*job, s);
   } else if (r.kind == request_kind::load && message.has_model_loaded()) {
-    breakers_.succeeded(job->worker);
     job->worker_ready = true;
     job->numerics_class = message.model_loaded().model().numerics_class();
     proceed(*job, s);

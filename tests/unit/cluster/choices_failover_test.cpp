@@ -125,9 +125,11 @@ json choices_of(const std::string& text, bool streams) {
     const std::string line = text.substr(at, end - at);
     at = end + 2;
     if (!line.starts_with("data: {")) continue;
-    for (const json& choice : json::parse(line.substr(6)).at("choices")) {
+    const json event = json::parse(line.substr(6));
+    for (const json& choice : event.at("choices")) {
       json& mine = out[std::to_string(choice.at("index").get<int>())];
-      mine["text"] = mine.value("text", "") + choice.value("text", "");
+      if (mine.is_null()) mine = {{"text", ""}};
+      mine["text"] = mine.at("text").get<std::string>() + choice.value("text", "");
       if (choice.contains("logprobs") && !choice["logprobs"].is_null())
         for (const auto& [name, values] : choice["logprobs"].items())
           for (const json& value : values) mine["logprobs"][name].push_back(value);

@@ -206,7 +206,7 @@ TEST_CASE("the only node rests: a job waits for its trial, and no longer than fo
   SUBCASE("others were tried instead: it fails in the end") {
     stage.submit(job_with('b'));
     stage.prompt_prepared();
-    for (int i = 0; i < 200 && stage.core.counters().failed < 2; ++i) {
+    for (int i = 0; i < 400 && stage.core.counters().failed < 2; ++i) {
       stage.wait(milliseconds(50));
       if (const auto trial = next_attempt(stage)) fail(stage, trial, proto::Error::INTERNAL);
     }
