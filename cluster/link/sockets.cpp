@@ -93,6 +93,8 @@ class zmq_sockets final : public socket_set {
     keys::public_key server{};    // dials: that has to answer
     dial_watch watch{};
     time_us again_at = 0;  // dials: made anew then; 0: no need
+    // Dials: the most telling one so far. Who refuses may hang up before it is read why.
+    std::optional<handshake_failure> trouble{};
   };
 
   static void ask(link_socket& s);
@@ -211,7 +213,8 @@ void zmq_sockets::look_after_dials(time_us now, const std::function<void(error)>
   for (auto& [channel, dialled] : dials_) {
     const auto failed = dialled.watch.look();
     if (failed) {
-      tell(trouble_of(*failed, dialled.address, security_.on(), dialled.server));
+      if (!dialled.trouble || *failed != handshake_failure::unknown) dialled.trouble = failed;
+      tell(trouble_of(*dialled.trouble, dialled.address, security_.on(), dialled.server));
       if (*failed != handshake_failure::unknown) dialled.again_at = now + dial_again_us;
     }
     if (dialled.again_at == 0 || now < dialled.again_at) continue;

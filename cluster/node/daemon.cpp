@@ -71,8 +71,10 @@ struct system_config : caf::actor_system_config {
 
 class node_daemon final : public daemon, private link::link_events {
  public:
-  node_daemon(node_settings settings, state_directory state, std::unique_ptr<audit::log> audit)
-      : settings_(std::move(settings)),
+  node_daemon(std::unique_ptr<wakeups> woken, node_settings settings, state_directory state,
+              std::unique_ptr<audit::log> audit)
+      : woken_(std::move(woken)),
+        settings_(std::move(settings)),
         state_(std::move(state)),
         audit_(std::move(audit)),
         board_(settings_.name),
@@ -116,7 +118,8 @@ class node_daemon final : public daemon, private link::link_events {
 
   // Declared in the order of their life: the link's I/O thread ends first, the actor system last
   // but the switchboard.
-  wakeups wakeups_;
+  std::unique_ptr<wakeups> woken_;
+  wakeups& wakeups_ = *woken_;
   node_settings settings_;
   state_directory state_;
   std::unique_ptr<audit::log> audit_;
@@ -472,6 +475,7 @@ result<std::unique_ptr<daemon>> daemon::start(const settings& from) {
   const std::uint64_t incarnation = state->incarnation();
   node_settings mine = settings_of_node(from, incarnation);
   if (status log = open_log(mine.log_file, mine.log_level, mine.name); !log) return log.failure();
+  auto woken = std::make_unique<wakeups>();  // before any thread that a signal could end
   auto writer = std::make_unique<audit::audit_writer>(
       audit::writer_settings{{mine.state_directory, mine.name}});
   audit::log& audit = *writer;  // of the node, which ends with this call where it does not begin
@@ -482,8 +486,8 @@ result<std::unique_ptr<daemon>> daemon::start(const settings& from) {
                       {"version", std::string(version())},
                       {"incarnation", std::to_string(incarnation)}}};
   try {
-    auto node =
-        std::make_unique<node_daemon>(std::move(mine), std::move(*state), std::move(writer));
+    auto node = std::make_unique<node_daemon>(std::move(woken), std::move(mine), std::move(*state),
+                                              std::move(writer));
     status begun = node->begin();
     if (!begun) {
       start.outcome = "failed";

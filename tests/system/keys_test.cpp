@@ -105,7 +105,8 @@ TEST_CASE("two daemons with keys answer a listed client, and nobody else") {
   const auto keyless =
       troupe::client::cluster::connect(first.at(), {.wait_max = milliseconds(3'000)});
   REQUIRE(!keyless);
-  CHECK(keyless.failure().message.find("wants a key") != std::string::npos);
+  CHECK_MESSAGE(keyless.failure().message.find("wants a key") != std::string::npos,
+                keyless.failure().text());
   const told status = run_troupe({"status", "--at", first.at()});
   CHECK(status.code == 3);
   CHECK(status.errors.find("--key-file") != std::string::npos);

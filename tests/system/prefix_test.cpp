@@ -7,9 +7,9 @@ using namespace system_test;
 
 TEST_CASE(
     "a job goes to the node that holds its prefix, and gets the answer that computing gives") {
-  node left({.name = "left"});
+  node left({.name = "left", .preloads = true});
   REQUIRE_MESSAGE(left.ready(), left.errors());
-  node right({.name = "right", .peers = {left.address()}});
+  node right({.name = "right", .peers = {left.address()}, .preloads = true});
   REQUIRE_MESSAGE(right.ready(), right.errors());
   auto at_left = left.connect();
   auto at_right = right.connect();
