@@ -2,12 +2,10 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -20,6 +18,7 @@
 #include "cluster/http/job_book.hpp"
 #include "cluster/link/link_faults.hpp"
 #include "cluster/node/log_sinks.hpp"
+#include "cluster/node/machine_readings.hpp"
 #include "cluster/node/peer_keys.hpp"
 #include "cluster/node/state_directory.hpp"
 #include "cluster/node/supervisor.hpp"
@@ -38,28 +37,6 @@ constexpr std::size_t gone_max = 256;
 
 time_point_us now_us() {
   return std::chrono::duration_cast<time_point_us>(steady_clock::now().time_since_epoch());
-}
-
-// MemTotal and what is in use of it, from /proc/meminfo (kB).
-void read_memory(proto::NodeStatus& status) {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  std::uint64_t value = 0, total = 0, available = 0;
-  while (file >> key >> value) {
-    std::getline(file, unit);
-    if (key == "MemTotal:") total = value;
-    if (key == "MemAvailable:") available = value;
-    if (total && available) break;
-  }
-  status.set_memory_bytes(total * 1024);
-  status.set_memory_bytes_used((total - available) * 1024);
-}
-
-// 0 where it cannot be told.
-std::uint64_t disk_bytes_free(const std::filesystem::path& folder) {
-  struct statvfs found {};
-  if (::statvfs(folder.c_str(), &found) != 0) return 0;
-  return std::uint64_t{found.f_bavail} * found.f_frsize;
 }
 
 struct system_config : caf::actor_system_config {
