@@ -69,20 +69,24 @@ class player {
   void cancel(const words& w) { client(w[1]).cancel((reading(w[1], w[2]), w[2].str())); }
   void hears_acceptance(const words& w) {
     reader::reading& r = reading(w[1], w[2]);
-    must(stage_.wait_until([&] { return r.taken; }), seen(r));
+    const bool came = stage_.wait_until([&] { return r.taken; });
+    must(came, seen(r));
   }
   void hears_tokens(const words& w) {
     reader::reading& r = reading(w[1], w[3]);
     const std::size_t due = std::stoul(w[2]);
-    must(stage_.wait_until([&] { return r.ids.size() >= due; }), seen(r));
+    const bool came = stage_.wait_until([&] { return r.ids.size() >= due; });
+    must(came, seen(r));
   }
   void hears_end(const words& w) {
     reader::reading& r = reading(w[1], w[2]);
-    must(stage_.wait_until([&] { return r.finished.has_value(); }), seen(r));
+    const bool came = stage_.wait_until([&] { return r.finished.has_value(); });
+    must(came, seen(r));
   }
   void hears_error(const words& w) {
     reader::reading& r = reading(w[1], w[3]);
-    must(stage_.wait_until([&] { return r.told.has_value(); }), seen(r));
+    const bool came = stage_.wait_until([&] { return r.told.has_value(); });
+    must(came, seen(r));
     must(proto::Error::Code_Name(r.told->code()) == w[2].str(), seen(r));
   }
   void loses_gateway(const words& w) {
@@ -254,6 +258,8 @@ constexpr sentence known[] = {
     {R"((\w+) hears the end of (\w+))", &player::hears_end},
     {R"((\w+) is told ([A-Z_]+) about (\w+))", &player::hears_error},
     {R"((\w+) loses sight of (\w+))", &player::loses_gateway},
+    {R"(Redis (is killed|is emptied|lies|is well))", &player::redis_mood},
+    {R"(Redis holds something)", &player::redis_holds},
     {NODE " is killed", &player::kill},
     {NODE " loses power", &player::power_off},
     {R"(the disk of (\w+) is lost)", &player::wipe},
@@ -262,8 +268,6 @@ constexpr sentence known[] = {
     {R"(the wire between (\w+) and (\w+) is cut)", &player::cut},
     {R"(the wire from (\w+) to (\w+) is cut)", &player::cut_one_way},
     {R"(the wire between (\w+) and (\w+) is mended)", &player::mend},
-    {R"(Redis (is killed|is emptied|lies|is well))", &player::redis_mood},
-    {R"(Redis holds something)", &player::redis_holds},
     {R"(then (\w+) has the whole answer of (\w+))", &player::whole_answer},
     {R"(then (\w+) has the first (\d+) tokens of (\w+))", &player::beginning},
     {R"(then (\w+) has no end of (\w+))", &player::nothing_ended},

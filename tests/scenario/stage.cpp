@@ -9,7 +9,8 @@ void stage::start() {
   plan_.cores.gateway.detach_grace = milliseconds(journal ? 30'000 : 0);
   plan_.cores.gateway.progress_wait = milliseconds(20'000);
   plan_.cores.membership.heartbeat_interval = milliseconds(250);
-  plan_.cores.membership.silence_max = milliseconds(1'500);
+  plan_.cores.membership.pause_max = milliseconds(600);
+  plan_.cores.membership.down_after = milliseconds(1'500);
   plan_.link.silence_max = milliseconds(3'000);
   const std::string digest = fakes::digest_of('a');
   int port = 7000;
@@ -51,6 +52,7 @@ void stage::begin(const std::string& name) {
   };
   watch.is_poison = [](const std::string&) { return false; };
   watch.poisoned = [](const std::string&) {};
+  watch.all_others_reach = [](const std::string&) { return false; };
   nodes_[name] = std::make_unique<sim::node>(clock_, net_, dice_.split(disk.incarnation),
                                              at_.at(name), plan_.cores, plan_.link, disk,
                                              redis ? &redis_ : nullptr, nullptr, std::move(watch));

@@ -302,6 +302,7 @@ class cluster_run {
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       start(n);
       nodes_[n]->lie(0);
+      nodes_[n]->mend_engine();
     }
     event e;
     e.what = what::healed;
