@@ -12,7 +12,7 @@ namespace troupe::audit {
 struct event {
   std::string who;      // "daemon", "signal", "key:NAME", "link:PEER", "http:ADDRESS"
   std::string what;     // "start", "stop", "drain", "api_keys", "chaos", ...
-  std::string outcome;  // "done", "refused", "failed"
+  std::string outcome;  // "done", "refused", "failed"; "asked": written before it is carried out
   std::vector<std::pair<std::string, std::string>> about = {};  // never a secret
 };
 

@@ -259,15 +259,16 @@ asio::awaitable<bool> connection::drain_node(const http_request& request, const 
     co_return co_await refuse(request, wrong_request(400, "wait_ms is a number of milliseconds"));
   desk_.enter(caller_.client);                  // also where the door is full
   admission_lease held(desk_, caller_.client);  // the node's end waits for this reply
+  // Before it is carried out: the node may stop, or the caller go away, before the answer is here.
+  desk_.audit(caller_, "drain", "asked", {{"wait_ms", std::to_string(*wait_ms)}});
   proto::Envelope question;
   question.mutable_drain_node()->set_wait_ms(*wait_ms);
   const envelope_ptr answer = co_await ask("node", std::move(question));
-  const bool drains = answer && answer->has_node_draining();
-  desk_.audit(caller_, "drain", drains ? "done" : "failed",
-              {{"wait_ms", std::to_string(drains ? answer->node_draining().wait_ms() : *wait_ms)}});
-  if (!drains)
+  if (!answer || !answer->has_node_draining()) {
+    desk_.audit(caller_, "drain", "failed", {{"reason", "the node actor did not answer"}});
     co_return co_await refuse(request, api_error_of(error_code::unavailable,
                                                     "the node actor did not answer", "try again"));
+  }
   co_return co_await document(
       request,
       "{\"draining\":true,\"wait_ms\":" + std::to_string(answer->node_draining().wait_ms()) + "}",

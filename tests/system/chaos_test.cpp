@@ -99,7 +99,8 @@ TEST_CASE("a node whose settings do not allow chaos refuses it by name and serve
   CHECK(plain.log().find("chaos_begun") == std::string::npos);
 }
 
-TEST_CASE("a fault whose tool has gone ends by itself; the last one that computes is left alone") {
+TEST_CASE(
+    "a fault whose tool has gone ends by itself, and the last one that computes is left alone") {
   const std::string first = fixed_address();
   node worker({.name = "worker", .listen = first, .chaos = true});
   REQUIRE_MESSAGE(worker.ready(), worker.errors());
