@@ -259,7 +259,7 @@ asio::awaitable<bool> connection::drain_node(const http_request& request, const 
     co_return co_await refuse(request, wrong_request(400, "wait_ms is a number of milliseconds"));
   desk_.enter(caller_.client);                  // also where the door is full
   admission_lease held(desk_, caller_.client);  // the node's end waits for this reply
-  // Before it is carried out: the node may stop, or the caller go away, before the answer is here.
+  // Before it is carried out: the node may have stopped before the answer is here.
   desk_.audit(caller_, "drain", "asked", {{"wait_ms", std::to_string(*wait_ms)}});
   proto::Envelope question;
   question.mutable_drain_node()->set_wait_ms(*wait_ms);

@@ -227,6 +227,16 @@ class Audit(unittest.TestCase):
         finally:
             node.__exit__()
 
+    def test_who_drains_is_written_before_the_stop_also_in_a_hurry_and_after_hanging_up(self):
+        for wait_ms in (1, 1, 1, 500):
+            with KeyedNode() as node:
+                with Client(node.at) as client:
+                    client.send(f"POST /v1/nodes/door/drain?wait_ms={wait_ms} HTTP/1.1\r\nhost: a\r\n"
+                                f"authorization: Bearer {node.tokens['operator']}\r\n\r\n".encode())
+                self.assertEqual(node.process.wait(timeout=30), 0)
+                told = [(e["who"], e["what"], e["outcome"], e["about"].get("wait_ms")) for e in node.audit()]
+                self.assertEqual(told[2:], [("key:operator", "drain", "asked", str(wait_ms)), ("daemon", "stop", "done", None)])
+
     def test_a_kill_in_the_middle_of_a_line_is_mended_and_noted(self):
         with Node(MODELS.model) as node:
             log = pathlib.Path(node.folder.name, "state", "audit.log")
