@@ -29,7 +29,7 @@
 
 namespace troupe::link {
 
-inline constexpr std::uint8_t protocol_version = 2;
+inline constexpr std::uint8_t protocol_version = 3;
 inline constexpr std::size_t header_bytes = 72;
 inline constexpr std::size_t chunk_prefix_bytes = 16;
 inline constexpr std::size_t length_prefix_bytes = 4;
