@@ -69,8 +69,8 @@ class request_core {
   std::unique_ptr<answer_writer> writer_;
   answer_states answers_;
   std::string output_;
-  std::vector<std::uint32_t> unwritten_;  // tokens of each answer whose text waits in output_
-  std::vector<std::uint32_t> leaving_;    // ... that take_output() gave away
+  std::vector<std::uint32_t> unwritten_;    // tokens of each answer whose text waits in output_
+  std::vector<std::uint32_t> leaving_;      // ... that take_output() gave away
   std::vector<std::uint64_t> written_;      // ... that have left
   std::vector<std::uint64_t> granted_for_;  // ... of these, when credit was last given
   std::size_t ended_ = 0;

@@ -65,7 +65,7 @@ class node final : public process {
   // For a while its mailbox takes no grants, and nothing of workers or of gateways.
   void overflow(part which, time_us time);
   void fail_engine_once() { engine_fails_ = true; }
-  void mend_engine() { engine_fails_ = false; }  // also a failure that no step has met yet
+  void mend_engine() { engine_fails_ = false; }        // also a failure that no step has met yet
   void lie(unsigned per_mille) { lies_ = per_mille; }  // of frames: an id changes on its way out
 
   void report_left_over() const;  // history events of what is not as at the start

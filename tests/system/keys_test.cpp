@@ -180,14 +180,16 @@ TEST_CASE("a machine joins with the code of an invitation, which is good once") 
   write_file(joining, "node:\n  name: second\nlink:\n" + of_second.link_lines());
   std::string wrong = *code;
   wrong[0] = wrong[0] == '0' ? '1' : '0';
-  CHECK(run_troupe({"cluster", "join", wrong, "--at", door, "--config", joining.string()}).code == 3);
+  CHECK(run_troupe({"cluster", "join", wrong, "--at", door, "--config", joining.string()}).code ==
+        3);
   const told joined =
       run_troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()});
   REQUIRE_MESSAGE(joined.code == 0, joined.errors);
   CHECK(joined.output.starts_with("node first "));
   CHECK(joined.output.find(loopback(port)) != std::string::npos);
   CHECK(host->wait(milliseconds(30'000)).value_or(-1) == 0);
-  CHECK(run_troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()}).code != 0);
+  CHECK(run_troupe({"cluster", "join", *code, "--at", door, "--config", joining.string()}).code !=
+        0);
   CHECK(content_of(of_first.allow_file()).find("node second ") != std::string::npos);
 
   // Its daemon dials the first one, which has not been restarted.
@@ -197,8 +199,8 @@ TEST_CASE("a machine joins with the code of an invitation, which is good once") 
   auto second_host = invite("client", door, more);
   const auto client_code = second_host->line(milliseconds(30'000));
   REQUIRE_MESSAGE(client_code, content_of(more.path() / "errors"));
-  const told client_joined = run_troupe({"cluster", "join", *client_code, "--at", door, "--key-file",
-                                     of_client.key_file(), "--name", "laptop"});
+  const told client_joined = run_troupe({"cluster", "join", *client_code, "--at", door,
+                                         "--key-file", of_client.key_file(), "--name", "laptop"});
   REQUIRE_MESSAGE(client_joined.code == 0, client_joined.errors);
   auto client = first.connect(of_client.options());
   REQUIRE(nodes_up(*client, 1));

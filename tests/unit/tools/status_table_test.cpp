@@ -49,9 +49,9 @@ TEST_CASE("the status names every node, actor, model, cache and link") {
     }, {"node": "pc2", "up": false}, {"node": "pc3", "up": true, "breaker": {"state": "breaker_open", "failures": 5}}]
   })");
   REQUIRE(table.ok());
-  for (const char* part :
-       {"asked at mainpc", "1m 1s", "cpu cpu-1 avx2", "1.0 KiB of 2.0 KiB", "12.0/34.0", "gateway",
-        "12.5 %", "42", "q8_0", "1.5 M", "0123456789ab\n", "redis", "away", "pc2", "0.15", "down", "failing"})
+  for (const char* part : {"asked at mainpc", "1m 1s", "cpu cpu-1 avx2", "1.0 KiB of 2.0 KiB",
+                           "12.0/34.0", "gateway", "12.5 %", "42", "q8_0", "1.5 M",
+                           "0123456789ab\n", "redis", "away", "pc2", "0.15", "down", "failing"})
     CHECK_MESSAGE(table->find(part) != std::string::npos, part);
   CHECK(table->find("client-here") != std::string::npos);
   CHECK(table->find("client-gone") == std::string::npos);
