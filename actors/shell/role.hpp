@@ -23,8 +23,10 @@ using role_event_ptr = std::shared_ptr<const role_event>;
 
 // A node (or a client's session) is down: nothing more will come from it under this incarnation.
 struct node_lost : role_event {
-  explicit node_lost(std::string name) : node(std::move(name)) {}
+  explicit node_lost(std::string name, bool process_ended = false)
+      : node(std::move(name)), died(process_ended) {}
   std::string node;
+  bool died;  // as far as can be seen from here; false: silent, out of reach, or gone on purpose
 };
 
 // An actor of the own node was started afresh: what it held is gone.

@@ -97,6 +97,10 @@ void gateway_core::prepare(job_record& job, step& s) {
 // Picks the node for the next attempt, and sets out for it.
 void gateway_core::dispatch(job_record& job, step& s) {
   drop_request(job);
+  if (suspected(job) && another_suspect_runs(job)) {
+    enter(job, job_phase::waiting_for_node);
+    return job.waiting_since.reset();
+  }
   worker_wish wish;
   wish.digest = job.digest;
   wish.numerics_class = job.first_class;

@@ -91,7 +91,7 @@ gateway_effects gateway_core::view_changed(cluster_view_ptr view, time_point_us 
   return std::move(s.out);
 }
 
-gateway_effects gateway_core::node_lost(const std::string& node, time_point_us now) {
+gateway_effects gateway_core::node_lost(const std::string& node, time_point_us now, bool died) {
   step s{now, {}};
   std::vector<std::string> gone;
   for (const auto& [id, job] : jobs_)
@@ -101,14 +101,14 @@ gateway_effects gateway_core::node_lost(const std::string& node, time_point_us n
     at = at->second.asked.sender().node() == node ? status_reads_.erase(at) : std::next(at);
   for (auto at = releases_.begin(); at != releases_.end();)
     at = at->second.asked.sender().node() == node ? releases_.erase(at) : std::next(at);
-  fail_requests_to(node, {}, "is down", s);
+  fail_requests_to(node, {}, "is down", died, s);
   return std::move(s.out);
 }
 
 gateway_effects gateway_core::actor_restarted(const std::string& node, const std::string& actor,
                                               time_point_us now) {
   step s{now, {}};
-  fail_requests_to(node, actor, "was started again", s);
+  fail_requests_to(node, actor, "was started again", true, s);
   return std::move(s.out);
 }
 
@@ -132,7 +132,7 @@ gateway_effects gateway_core::stop_accepting(bool end_running, time_point_us now
 }
 
 void gateway_core::fail_requests_to(const std::string& node, const std::string& actor,
-                                    const char* why, step& s) {
+                                    const char* why, bool died, step& s) {
   std::vector<std::uint64_t> failed;
   for (const auto& [correlation, r] : requests_)
     if (r.node == node && (actor.empty() || r.actor == actor)) failed.push_back(correlation);
@@ -141,7 +141,7 @@ void gateway_core::fail_requests_to(const std::string& node, const std::string& 
     if (found == requests_.end()) continue;
     request gone = std::move(found->second);
     requests_.erase(found);
-    if (gone.kind == request_kind::start) note_loss(gone.job, node);
+    if (died && gone.kind == request_kind::start) note_loss(gone.job, node);
     const std::string who = actor.empty() ? "node " + node : actor + " at node " + node;
     request_failed(std::move(gone), wire_error(proto::Error::UNAVAILABLE, who + " " + why), s,
                    said_by::membership);
@@ -180,6 +180,11 @@ gateway_effects gateway_core::tick(time_point_us now) {
   return std::move(s.out);
 }
 
+// Its attempt has credit for another token, or needs none.
+bool may_send(const job_record& job) {
+  return job.worker_limit > job.answer.size() || !answers(job.asked.job());
+}
+
 void gateway_core::check_times(job_record& job, step& s) {
   if (s.now >= job.deadline_at) {
     const proto::Error late = wire_error(
@@ -208,13 +213,12 @@ void gateway_core::check_times(job_record& job, step& s) {
                                      "tokens after index " + std::to_string(job.answer.size()) +
                                          " did not come from node " + job.worker),
                           s);
-  const bool may_send = job.worker_limit > job.answer.size() || !answers(job.asked.job());
-  if (may_send && s.now - job.progress_at >= settings_.progress_wait)
+  if (may_send(job) && s.now - job.progress_at >= settings_.progress_wait)
     return attempt_failed(job,
                           wire_error(proto::Error::DEADLINE_EXCEEDED,
                                      "node " + job.worker + " sent nothing for too long"),
                           s);
-  if (may_send && answers(job.asked.job()) &&
+  if (may_send(job) && answers(job.asked.job()) &&
       s.now - std::max(job.progress_at, job.granted_at) >= settings_.credit_repeat)
     grant_worker(job, s);
 }

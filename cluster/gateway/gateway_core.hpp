@@ -62,8 +62,8 @@ class gateway_core {
 
   gateway_effects receive(const proto::Envelope& message, time_point_us now);
   gateway_effects view_changed(cluster_view_ptr view, time_point_us now);
-  // A node, or a client's session, is down.
-  gateway_effects node_lost(const std::string& node, time_point_us now);
+  // A node, or a client's session, is down. `died`: its process ended, and what it ran may be why.
+  gateway_effects node_lost(const std::string& node, time_point_us now, bool died = false);
   // An actor started afresh: it has forgotten what it was asked.
   gateway_effects actor_restarted(const std::string& node, const std::string& actor,
                                   time_point_us now);
@@ -205,9 +205,12 @@ class gateway_core {
                     step& s);
   result<proto::ReleaseBlocks> blocks_meant(const proto::ReleasePrefix& wish) const;
   void fail_requests_to(const std::string& node, const std::string& actor, const char* why,
-                        step& s);
+                        bool died, step& s);
 
   void note_loss(const std::string& id, const std::string& node);
+  bool suspected(const job_record& job) const;
+  bool set_aside(job_record& job, step& s);
+  bool another_suspect_runs(const job_record& job) const;
 
   proto::Envelope to_node(const job_record& job, const std::string& node, const char* actor,
                           step& s) const;

@@ -296,8 +296,7 @@ void gateway_core::take_up_again(job_record& job, step& s) {
   // A worker in this process died with the gateway, and this job may be why.
   if (job.worker == settings_.node) job.lost_at.push_back(job.worker);
   job.worker.clear();
-  if (job.lost_at.size() >= settings_.worker_losses_max)
-    return finish_early(job, proto::FAILED, poison(job.lost_at), s);
+  if (set_aside(job, s)) return;
   dispatch(job, s);
 }
 

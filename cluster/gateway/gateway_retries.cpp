@@ -1,8 +1,13 @@
 // What a failed attempt leads to: another elsewhere at once, the same node after a pause, or the
-// job's end; and which nodes are left alone for a while.
+// job's end; which jobs may kill their workers, and which nodes are left alone for a while.
 #include "cluster/gateway/gateway_core.hpp"
 
+#include <algorithm>
+
 namespace troupe::cluster {
+
+bool may_send(const job_record& job);
+
 namespace {
 
 // May another attempt do better? The table of config/outcome.hpp, and a full or forgetful worker.
@@ -21,14 +26,15 @@ proto::Error poison(const std::vector<std::string>& lost_at) {
   for (const std::string& node : lost_at) nodes += (nodes.empty() ? "" : ", then ") + node;
   return wire_error(proto::Error::INTERNAL,
                     "poison: " + std::to_string(lost_at.size()) +
-                        " workers died while they ran this job (" + nodes + ")",
+                        " workers died while they ran this job (" + nodes +
+                        "), the last one while no other suspect ran",
                     "read those nodes' logs before you submit it again");
 }
 
 // The way through `job.worker` did not lead to an answer: try another, or fail the job.
 void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step& s, said_by who) {
   stop_sequence(job, s);
-  ++job.failures;
+  if (who != said_by::membership) ++job.failures;
   ++counters_.attempts_restarted;
   job.last_error = why;
   job.must_load = true;
@@ -40,8 +46,7 @@ void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step
                       why.message() + "\"");
   note_failure(job, why, who, s);
   if (!worth_another_attempt(why.code())) return finish_early(job, proto::FAILED, why, s);
-  if (job.lost_at.size() >= settings_.worker_losses_max)
-    return finish_early(job, proto::FAILED, poison(job.lost_at), s);
+  if (set_aside(job, s)) return;
   if (job.failures >= settings_.attempts_max) {
     proto::Error last = why;
     last.set_message(std::to_string(job.failures) + " attempts failed; the last one at node " +
@@ -49,6 +54,28 @@ void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step
     return finish_early(job, proto::FAILED, last, s);
   }
   dispatch(job, s);
+}
+
+// A job that ran where `worker_losses_max` workers died may be why, or may have run beside the one
+// that is: suspects run one at a time, and who is lost once more is set aside.
+bool gateway_core::suspected(const job_record& job) const {
+  return job.lost_at.size() >= settings_.worker_losses_max;
+}
+
+bool gateway_core::set_aside(job_record& job, step& s) {
+  if (job.lost_at.size() <= settings_.worker_losses_max) return false;
+  finish_early(job, proto::FAILED, poison(job.lost_at), s);
+  return true;
+}
+
+bool gateway_core::another_suspect_runs(const job_record& job) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    const job_record& other = entry.second;
+    const bool under_way = other.phase == job_phase::looking_up ||
+                           other.phase == job_phase::loading ||
+                           (other.phase == job_phase::running && may_send(other));
+    return under_way && &other != &job && suspected(other);
+  });
 }
 
 // What the failure says of the node: to this job, which does not go back at once to who refused it,
@@ -74,7 +101,7 @@ void gateway_core::wait_for_node(job_record& job, bool some_rest, step& s) {
   if (!some_rest) return;
   job.patient_until = std::max<time_point_us>(
       job.patient_until, s.now + settings_.worker_wait + settings_.breaker_open_max);
-  if (job.failures == 0)
+  if (job.last_error.code() == proto::Error::OK)
     job.last_error = wire_error(proto::Error::UNAVAILABLE,
                                 "every node that could compute this has failed again and again",
                                 "look at troupe status, and submit again");

@@ -83,7 +83,7 @@ class gateway_role : public role {
     else if (auto* changed = dynamic_cast<const cluster_changed*>(&event))
       carry_out(core_.view_changed(changed->view, now));
     else if (auto* lost = dynamic_cast<const node_lost*>(&event))
-      carry_out(core_.node_lost(lost->node, now));
+      carry_out(core_.node_lost(lost->node, now, lost->died));
     else if (auto* open = dynamic_cast<const sessions_open*>(&event))
       carry_out(core_.sessions_back(open->prefix, now));
     else if (auto* forgot = dynamic_cast<const actor_forgot*>(&event))

@@ -81,6 +81,7 @@ membership_effects membership_core::link_down(const std::string& node, std::uint
   if (found == peers_.end() || members_.at(node).incarnation != incarnation) return out;
   member& m = members_.at(node);
   verdict why{member_event::session_end, loss_cause::session_ended, reason};
+  if (found->second.state == member_state::suspect) why.cause = loss_cause::silent;
   if (m.draining) {
     why = {member_event::farewell, loss_cause::left, "it drained: " + reason};
     book_.forget(node);

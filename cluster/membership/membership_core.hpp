@@ -79,6 +79,12 @@ struct node_loss {
   std::string node;
   loss_cause cause = loss_cause::session_ended;
   std::string reason;
+
+  // Its process ended, and what it ran may be why. A node that fell silent may have been stopped,
+  // or cut off.
+  bool died() const {
+    return cause == loss_cause::session_ended || cause == loss_cause::started_again;
+  }
   friend bool operator==(const node_loss&, const node_loss&) = default;
 };
 

@@ -103,7 +103,7 @@ class node_role : public role {
       else
         spdlog::warn("node_lost peer={} reason=\"{}\"", loss.node, loss.reason);
       for (const char* actor : {"gateway", "inference", "model_loader"})
-        outside_.board->notice(actor, std::make_shared<troupe::node_lost>(loss.node));
+        outside_.board->notice(actor, std::make_shared<troupe::node_lost>(loss.node, loss.died()));
     }
     for (const std::string& address : effects.dial) {
       const status dialled = outside_.dial ? outside_.dial(address) : status();

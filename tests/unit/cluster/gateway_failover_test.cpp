@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "gateway_stage.hpp"
 
@@ -125,42 +126,143 @@ TEST_CASE("attempts are bounded, and the last reason is told") {
   CHECK(stage.core.counters().running == 0);
 }
 
-TEST_CASE("a job whose workers died twice while it ran there gets no third one") {
-  auto members = two_nodes();
-  members.insert(members.begin(), node_with("apart", proto::READY));
-  gateway_stage stage(members);
-  std::string node = "home";
-  proto::StartSequence start = stage.started(job_with('j'));
-  stage.take(stage.core.actor_restarted(node, "inference", stage.now));
-  std::tie(node, start) = next_attempt(stage);
-  REQUIRE(!node.empty());
-  const auto lost =
-      std::find_if(members.begin(), members.end(), [&](const member& m) { return m.name == node; });
-  SUBCASE("it is set aside, and the nodes are named") {
-    lost->up = false;
-    stage.show(members);
-    stage.take(stage.core.node_lost(node, stage.now));
-    CHECK(next_attempt(stage).first.empty());
+namespace {
+
+// Where the job `id` runs, its worker dies.
+struct mortuary {
+  gateway_stage stage{three()};
+
+  static std::vector<member> three() {
+    auto members = two_nodes();
+    members.insert(members.begin(), node_with("apart", proto::READY));
+    return members;
+  }
+  // Every open attempt, by job.
+  std::map<std::string, std::pair<std::string, proto::StartSequence>> running;
+  void look() {
+    while (const auto sent = stage.next(E::kStartSequence))
+      running[sent->start_sequence().job_id()] = {sent->target().node(), sent->start_sequence()};
+  }
+  void loses(const std::string& node, bool died) {
+    std::erase_if(running, [&](const auto& entry) { return entry.second.first == node; });
+    stage.take(stage.core.node_lost(node, stage.now, died));
+    stage.wait(milliseconds(100));
+    look();
+  }
+  void dies(const std::string& job) {
+    REQUIRE(running.contains(job));
+    loses(running.at(job).first, true);
+  }
+  void ends(const std::string& job) {
+    const auto [node, start] = running.at(job);
+    running.erase(job);
+    const std::uint32_t held = static_cast<std::uint32_t>(start.forced_ids_size());
+    stage.tokens(node, frame_of(start, held, 8 - held));
+    stage.finished(node, end_of(start, 8));
+    stage.wait(milliseconds(100));
+    look();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a job whose worker died three times while it ran there is set aside") {
+  mortuary place;
+  gateway_stage& stage = place.stage;
+  stage.started(job_with('j'));
+  stage.take(stage.core.actor_restarted("home", "inference", stage.now));
+  place.look();
+  const std::string job(16, 'j');
+  REQUIRE(place.running.contains(job));
+  const std::string second = place.running.at(job).first;
+  place.dies(job);
+  SUBCASE("the nodes are named") {
+    const std::string third = place.running.at(job).first;
+    place.dies(job);
+    CHECK(place.running.empty());
     const auto end = stage.next(E::kJobFinished);
     REQUIRE(end);
     CHECK(end->job_finished().reason() == proto::FAILED);
     CHECK(end->job_finished().error().code() == proto::Error::INTERNAL);
     CHECK(end->job_finished().error().message().find("poison") == 0);
-    CHECK(end->job_finished().error().message().find("home, then " + node) != std::string::npos);
+    CHECK(end->job_finished().error().message().find("home, then " + second + ", then " + third) !=
+          std::string::npos);
   }
   SUBCASE("a node that drained went on purpose") {
-    lost->draining = true;
+    auto members = place.three();
+    const std::string third = place.running.at(job).first;
+    for (member& m : members)
+      if (m.name == third) m.draining = true;
     stage.show(members);
-    lost->up = false;
-    stage.show(members);
-    stage.take(stage.core.node_lost(node, stage.now));
-    CHECK(!next_attempt(stage).first.empty());
+    place.dies(job);
+    CHECK(place.running.contains(job));
     CHECK(stage.count(E::kJobFinished) == 0);
   }
   SUBCASE("a worker that says that it failed is alive") {
+    const auto [node, start] = place.running.at(job);
     stage.say(node, "inference", failed(start, proto::Error::UNAVAILABLE));
-    CHECK(!next_attempt(stage).first.empty());
+    place.look();
+    CHECK(place.running.at(job).second.fence().attempt() > start.fence().attempt());
     CHECK(stage.count(E::kJobFinished) == 0);
+  }
+  SUBCASE("one that fell silent was stopped or cut off, and says nothing of its jobs") {
+    for (int i = 0; i < 20; ++i) {
+      REQUIRE(place.running.contains(job));
+      place.loses(place.running.at(job).first, false);
+    }
+    CHECK(stage.count(E::kJobFinished) == 0);
+    place.ends(job);
+    CHECK(stage.count(E::kJobFinished) == 1);
+    CHECK(stage.delivered().size() == 8);
+  }
+}
+
+TEST_CASE("jobs that ran beside a poison job are not set aside with it") {
+  mortuary place;
+  gateway_stage& stage = place.stage;
+  const std::string poison(16, 'p'), beside(16, 'b'), fresh(16, 'f');
+  // Both at one node, twice.
+  auto members = place.three();
+  std::erase_if(members, [](const member& m) { return m.name != "home"; });
+  stage.show(members);
+  for (const char letter : {'b', 'p'}) {
+    const auto start = stage.started(job_with(letter));
+    place.running[start.job_id()] = {"home", start};
+  }
+  place.dies(poison);
+  REQUIRE(place.running.size() == 2);
+  place.dies(poison);
+  REQUIRE(place.running.size() == 1);  // suspects run one at a time
+  SUBCASE("the innocent one ends, then the other runs alone") {
+    REQUIRE(place.running.contains(beside));
+    const auto other = stage.started(job_with('f'));  // nobody suspects it
+    CHECK(other.job_id() == fresh);
+    place.ends(beside);
+    REQUIRE(place.running.contains(poison));
+    place.dies(poison);
+    CHECK(place.running.contains(fresh));
+    CHECK(!place.running.contains(poison));
+    int failures = 0;
+    while (const auto end = stage.next(E::kJobFinished)) {
+      const bool failed = end->job_finished().reason() == proto::FAILED;
+      CHECK(failed == (end->job_finished().job_id() == poison));
+      failures += failed;
+    }
+    CHECK(failures == 1);
+  }
+  SUBCASE("one that waits for its client's credit computes nothing, and holds nobody up") {
+    const auto [node, start] = place.running.at(beside);
+    const auto limit = static_cast<std::uint32_t>(start.forced_ids_size()) + start.credit_tokens();
+    REQUIRE(limit < 8);
+    stage.tokens(node, frame_of(start, 0, limit));
+    stage.wait(milliseconds(100));
+    place.look();
+    CHECK(place.running.contains(poison));
+  }
+  SUBCASE("nobody waits for it in vain: its own worker wait does not run meanwhile") {
+    stage.wait(milliseconds(20'000));
+    CHECK(stage.count(E::kJobFinished) == 0);
+    CHECK(stage.core.counters().running == 2);
   }
 }
 
