@@ -108,6 +108,7 @@ class reader {
         if (e.count > 0) wrong(e.node.empty() ? "J13" : "J12", e, "left over at the end");
         return;
       case what::node_lost:
+        ++losses_[e.node];  // no failure of the jobs that were there
         if (e.count > 0) wrong("J14", e, "called lost, though all others reached it");
         return;
       case what::view:
@@ -254,7 +255,7 @@ class reader {
     const bool twice = !attempts_.insert({e.node, e.who, e.job, e.epoch, e.attempt}).second;
     if (twice) wrong("J8", e, "one attempt was begun twice");
     std::uint32_t& at_gateway = executions_[{e.who, e.epoch, e.job}];
-    if (++at_gateway > h_.attempts_max * std::max(1u, j.submissions))
+    if (++at_gateway > h_.attempts_max * std::max(1u, j.submissions) + losses_[e.who])
       wrong("J10", e, std::to_string(at_gateway) + " attempts at one gateway");
     if (j.attempts > j.submissions + faults_.size() + 1)
       wrong("J10", e,
@@ -345,6 +346,7 @@ class reader {
   std::set<std::tuple<std::string, std::string, std::string, std::uint64_t, std::uint32_t>>
       attempts_;
   std::map<std::tuple<std::string, std::uint64_t, std::string>, std::uint32_t> executions_;
+  std::map<std::string, std::uint32_t> losses_;  // that a gateway was told
   std::map<std::pair<std::string, std::string>, fence> taken_;
   std::map<std::pair<std::string, std::string>, time_us> taken_at_;  // by node and job: accepted
   std::map<std::string, time_us> crashes_;                           // the last fault at a node

@@ -128,7 +128,7 @@ TEST_CASE("attempts are bounded, and the last reason is told") {
 
 namespace {
 
-// Where the job `id` runs, its worker dies.
+// Jobs, and the workers that they are lost with.
 struct mortuary {
   gateway_stage stage{three()};
 
@@ -140,6 +140,7 @@ struct mortuary {
   // Every open attempt, by job.
   std::map<std::string, std::pair<std::string, proto::StartSequence>> running;
   void look() {
+    while (stage.count(E::kLoadModel) > 0) stage.model_loaded();
     while (const auto sent = stage.next(E::kStartSequence))
       running[sent->start_sequence().job_id()] = {sent->target().node(), sent->start_sequence()};
   }
@@ -226,7 +227,7 @@ TEST_CASE("jobs that ran beside a poison job are not set aside with it") {
   std::erase_if(members, [](const member& m) { return m.name != "home"; });
   stage.show(members);
   for (const char letter : {'b', 'p'}) {
-    const auto start = stage.started(job_with(letter));
+    const auto start = stage.started(job_with(letter, 8, letter == 'b' ? 4 : 0));
     place.running[start.job_id()] = {"home", start};
   }
   place.dies(poison);
