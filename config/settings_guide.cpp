@@ -129,8 +129,7 @@ std::string explain(std::string_view only) {
     guide += "      Allowed: " + allowed_text(row) +
              (row.unit.empty() || row.unit == "bytes" ? "" : " (" + std::string(row.unit) + ")") +
              ".\n";
-    guide += "      Environment: " + variable_of(row.name) +
-             (row.live ? ". May change while the node runs." : ".") + "\n";
+    guide += "      Environment: " + variable_of(row.name) + ".\n";
   }
   return guide;
 }

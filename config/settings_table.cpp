@@ -49,7 +49,8 @@ constexpr setting_row rows[] = {
      "while the node runs; empty takes keys/allowed in node.state_dir.",
      text_form::path},
     {"link.advertise", text, "", "", 0, 256, false,
-     "Address under which other nodes are told to dial this one; empty: as it listens.",
+     "Address under which other nodes are told to dial this one; empty: as it listens, with the "
+     "machine's first address for 0.0.0.0.",
      text_form::endpoint},
     {"link.queued_bytes_max", bytes, "bytes", "64MiB", mib, 64 * gib, false,
      "Most bytes that wait for one peer, unsent and unacknowledged together."},

@@ -31,7 +31,7 @@ struct setting_row {
   std::string_view fallback;  // the default, as one would write it in the environment
   double minimum = 0;         // of a number; of the count of a list's items; of a text's length
   double maximum = 0;
-  bool live = false;       // may change while the node runs
+  bool live = false;       // a running node could take it up; what changes it is not there yet
   std::string_view about;  // one sentence
   text_form form = text_form::plain;
   std::string_view choices = {};  // "a|b|c" with text_form::choice

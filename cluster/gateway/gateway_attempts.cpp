@@ -109,6 +109,7 @@ void gateway_core::dispatch(job_record& job, step& s) {
   if (answers(job.asked.job()))  // else every token is computed
     wish.prompt_ids = {job.prompt_ids.data(), static_cast<std::size_t>(job.prompt_ids.size())};
   wish.may_try = [&](const std::string& node) { return breakers_.allows(node, s.now); };
+  wish.shuns = [&](const std::string& node) { return is_bad_company(job, node); };
   const std::optional<worker_choice> choice = choose_worker(*view_, wish);
   if (!choice) {
     wish.may_try = {};

@@ -4,6 +4,8 @@
 
 namespace troupe::cluster {
 
+bool may_send(const job_record& job);
+
 proto::Error wire_error(proto::Error::Code code, std::string message, std::string mend) {
   proto::Error out;
   out.set_code(code);
@@ -134,26 +136,23 @@ gateway_effects gateway_core::stop_accepting(bool end_running, time_point_us now
 void gateway_core::fail_requests_to(const std::string& node, const std::string& actor,
                                     const char* why, bool died, step& s) {
   std::vector<std::uint64_t> failed;
+  std::size_t ran = 0;
   for (const auto& [correlation, r] : requests_)
-    if (r.node == node && (actor.empty() || r.actor == actor)) failed.push_back(correlation);
+    if (r.node == node && (actor.empty() || r.actor == actor)) {
+      failed.push_back(correlation);
+      ran += r.kind == request_kind::start;
+    }
   for (const std::uint64_t correlation : failed) {
     auto found = requests_.find(correlation);
     if (found == requests_.end()) continue;
     request gone = std::move(found->second);
     requests_.erase(found);
-    if (died && gone.kind == request_kind::start) note_loss(gone.job, node);
+    job_record* job = gone.kind == request_kind::start ? find(gone.job) : nullptr;
+    if (died && job) note_loss(*job, node, ran == 1);
     const std::string who = actor.empty() ? "node " + node : actor + " at node " + node;
     request_failed(std::move(gone), wire_error(proto::Error::UNAVAILABLE, who + " " + why), s,
                    said_by::membership);
   }
-}
-
-// A job that ran where a worker died may be the reason. One that went while it drained went on
-// purpose.
-void gateway_core::note_loss(const std::string& id, const std::string& node) {
-  const member* m = view_->find(node);
-  job_record* job = find(id);
-  if (job && !(m && m->draining)) job->lost_at.push_back(node);
 }
 
 gateway_effects gateway_core::tick(time_point_us now) {
@@ -178,11 +177,6 @@ gateway_effects gateway_core::tick(time_point_us now) {
     if (job_record* job = find(id)) check_times(*job, s);
   forget_old(s);
   return std::move(s.out);
-}
-
-// Its attempt has credit for another token, or needs none.
-bool may_send(const job_record& job) {
-  return job.worker_limit > job.answer.size() || !answers(job.asked.job());
 }
 
 void gateway_core::check_times(job_record& job, step& s) {

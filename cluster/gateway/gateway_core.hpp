@@ -188,7 +188,7 @@ class gateway_core {
   bool replay(const proto::JournalRecord& record, step& s);
   bool replay_taken(const proto::JobTaken& taken, step& s);
   bool replay_end(const proto::JobFinished& finished, step& s);
-  void take_up_again(job_record& job, step& s);
+  void take_up_again(job_record& job, std::size_t here, step& s);
   void suspend(job_record& job, const proto::Error& why, step& s);
 
   // gateway_core.cpp: requests and their replies. gateway_status.cpp: the cluster's status.
@@ -207,10 +207,12 @@ class gateway_core {
   void fail_requests_to(const std::string& node, const std::string& actor, const char* why,
                         bool died, step& s);
 
-  void note_loss(const std::string& id, const std::string& node);
+  // gateway_suspects.cpp: jobs that may kill their workers.
+  void note_loss(job_record& job, const std::string& node, bool alone);
   bool suspected(const job_record& job) const;
   bool set_aside(job_record& job, step& s);
   bool another_suspect_runs(const job_record& job) const;
+  bool is_bad_company(const job_record& job, const std::string& node) const;
 
   proto::Envelope to_node(const job_record& job, const std::string& node, const char* actor,
                           step& s) const;
@@ -229,6 +231,7 @@ class gateway_core {
   node_breakers breakers_;
   seeded_draws draws_;
   std::map<std::string, job_record> jobs_;
+  std::set<std::string> suspects_;  // ids
   std::map<std::uint64_t, request> requests_;
   std::map<std::uint64_t, status_read> status_reads_;
   std::map<std::uint64_t, release_wish> releases_;

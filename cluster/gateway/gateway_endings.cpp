@@ -90,6 +90,7 @@ void gateway_core::finish_early(job_record& job, proto::FinishReason reason,
 void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
   drop_request(job);
   enter(job, job_phase::finished);
+  suspects_.erase(job.id);
   job.finished_at = s.now;
   job.gap_since.reset();
   job.ending.reset();
@@ -140,6 +141,7 @@ void gateway_core::forget(const std::string& id, step& s) {
     record.set_forgotten(id);
     write_down(std::move(record), s);
   }
+  suspects_.erase(id);
   jobs_.erase(found);
 }
 

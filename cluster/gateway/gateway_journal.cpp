@@ -6,8 +6,6 @@
 
 namespace troupe::cluster {
 
-proto::Error poison(const std::vector<std::string>& lost_at);
-
 namespace {
 
 constexpr std::uint64_t deadline_ms_max = 10ull * 365 * 86'400'000;  // whatever a record says
@@ -181,7 +179,11 @@ gateway_effects gateway_core::recover(std::span<const proto::JournalRecord> reco
     post(std::move(news), s);
     job.client_before = std::exchange(job.client, {});
   }
-  for (const std::string& id : unfinished) take_up_again(*find(id), s);
+  const auto here = static_cast<std::size_t>(
+      std::count_if(unfinished.begin(), unfinished.end(), [&](const std::string& id) {
+        return jobs_.at(id).worker == settings_.node;
+      }));
+  for (const std::string& id : unfinished) take_up_again(*find(id), here, s);
   if (!records.empty())
     s.out.log.push_back("journal_recovered records=" + std::to_string(records.size()) +
                         " jobs=" + std::to_string(jobs_.size()) + " unfinished=" +
@@ -286,7 +288,8 @@ bool gateway_core::replay_end(const proto::JobFinished& finished, step& s) {
   return true;
 }
 
-void gateway_core::take_up_again(job_record& job, step& s) {
+// `here`: how many ran in this process when it died.
+void gateway_core::take_up_again(job_record& job, std::size_t here, step& s) {
   job.detached_since = s.now;
   job.patient_until = s.now + settings_.recovery_wait;
   job.first_class = job.answer.first_class();
@@ -294,7 +297,8 @@ void gateway_core::take_up_again(job_record& job, step& s) {
   job.phase = job_phase::waiting_for_node;
   job.looked_up = job.answer.size() > 0;  // the caches have whole answers
   // A worker in this process died with the gateway, and this job may be why.
-  if (job.worker == settings_.node) job.lost_at.push_back(job.worker);
+  if (job.worker == settings_.node) note_loss(job, job.worker, here == 1);
+  if (suspected(job)) suspects_.insert(job.id);
   job.worker.clear();
   if (set_aside(job, s)) return;
   dispatch(job, s);
@@ -313,6 +317,7 @@ void gateway_core::suspend(job_record& job, const proto::Error& why, step& s) {
   s.out.log.push_back("job_suspended job=" + shown_id(job.id) +
                       " tokens=" + std::to_string(job.answer.size()));
   --counters_.running;
+  suspects_.erase(job.id);
   jobs_.erase(job.id);
 }
 

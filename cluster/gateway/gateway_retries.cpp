@@ -1,13 +1,8 @@
 // What a failed attempt leads to: another elsewhere at once, the same node after a pause, or the
-// job's end; which jobs may kill their workers, and which nodes are left alone for a while.
+// job's end; and which nodes are left alone for a while.
 #include "cluster/gateway/gateway_core.hpp"
 
-#include <algorithm>
-
 namespace troupe::cluster {
-
-bool may_send(const job_record& job);
-
 namespace {
 
 // May another attempt do better? The table of config/outcome.hpp, and a full or forgetful worker.
@@ -20,21 +15,13 @@ bool worth_another_attempt(proto::Error::Code code) {
 
 }  // namespace
 
-// The error of a job that is not given another worker to kill.
-proto::Error poison(const std::vector<std::string>& lost_at) {
-  std::string nodes;
-  for (const std::string& node : lost_at) nodes += (nodes.empty() ? "" : ", then ") + node;
-  return wire_error(proto::Error::INTERNAL,
-                    "poison: " + std::to_string(lost_at.size()) +
-                        " workers died while they ran this job (" + nodes +
-                        "), the last one while no other suspect ran",
-                    "read those nodes' logs before you submit it again");
-}
-
 // The way through `job.worker` did not lead to an answer: try another, or fail the job.
 void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step& s, said_by who) {
   stop_sequence(job, s);
-  if (who != said_by::membership) ++job.failures;
+  if (who == said_by::membership)  // no fault of the job: it waits for whoever comes back
+    job.patient_until = std::max<time_point_us>(job.patient_until, s.now + settings_.recovery_wait);
+  else
+    ++job.failures;
   ++counters_.attempts_restarted;
   job.last_error = why;
   job.must_load = true;
@@ -54,28 +41,6 @@ void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step
     return finish_early(job, proto::FAILED, last, s);
   }
   dispatch(job, s);
-}
-
-// A job that ran where `worker_losses_max` workers died may be why, or may have run beside the one
-// that is: suspects run one at a time, and who is lost once more is set aside.
-bool gateway_core::suspected(const job_record& job) const {
-  return job.lost_at.size() >= settings_.worker_losses_max;
-}
-
-bool gateway_core::set_aside(job_record& job, step& s) {
-  if (job.lost_at.size() <= settings_.worker_losses_max) return false;
-  finish_early(job, proto::FAILED, poison(job.lost_at), s);
-  return true;
-}
-
-bool gateway_core::another_suspect_runs(const job_record& job) const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
-    const job_record& other = entry.second;
-    const bool under_way = other.phase == job_phase::looking_up ||
-                           other.phase == job_phase::loading ||
-                           (other.phase == job_phase::running && may_send(other));
-    return under_way && &other != &job && suspected(other);
-  });
 }
 
 // What the failure says of the node: to this job, which does not go back at once to who refused it,

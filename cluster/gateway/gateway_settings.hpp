@@ -27,7 +27,7 @@ struct gateway_settings {
   std::uint32_t breaker_failures = 5;   // of a node in a row; then it gets no work for a while
   std::uint32_t retry_jitter = 25;      // percent that may be missing from any of these pauses
   std::uint64_t retry_seed = 0;         // of what is left to chance in them
-  std::uint32_t worker_losses_max = 2;  // that one job lives through; the next sets it aside
+  std::uint32_t worker_losses_max = 2;  // that one job lives through; then it is suspected
   std::uint32_t status_reads_max = 64;
   std::uint32_t releases_max = 64;  // that wait for their nodes at once
   milliseconds job_deadline{600'000};

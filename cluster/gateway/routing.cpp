@@ -130,7 +130,7 @@ std::uint64_t held_tokens(const member& node, std::span<const prefix_name> names
 }
 
 std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish) {
-  using rank = std::tuple<bool, bool, int, std::uint64_t, bool, std::string>;
+  using rank = std::tuple<bool, bool, int, bool, std::uint64_t, bool, std::string>;
   std::optional<rank> best;
   std::optional<worker_choice> choice;
   std::map<std::string, std::vector<prefix_name>> names;  // of the prompt's blocks, by class
@@ -159,7 +159,9 @@ std::optional<worker_choice> choose_worker(const cluster_view& view, const worke
     const std::uint64_t cost =
         start_cost(wish.prompt_ids.size(), *state == 0 ? held_at(m, numerics) : 0, sequences,
                    m.load.sequences_max);
-    rank r{wish.avoid && wish.avoid->contains(m.name), other_class, *state, cost, !m.self, m.name};
+    const bool avoided = wish.avoid && wish.avoid->contains(m.name);
+    const bool shunned = wish.shuns && wish.shuns(m.name);
+    rank r{avoided, other_class, *state, shunned, cost, !m.self, m.name};
     if (best && !(r < *best)) continue;
     best = std::move(r);
     choice = worker_choice{m.name, m.incarnation, *state == 0, numerics, {}};

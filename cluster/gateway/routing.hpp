@@ -31,6 +31,7 @@ struct worker_wish {
   std::function<std::uint32_t(const std::string&)>
       own_jobs;                                          // sequences that this gateway runs there
   std::function<bool(const std::string&)> may_try = {};  // none: any node
+  std::function<bool(const std::string&)> shuns = {};    // where another would do as well
   std::span<const std::int32_t> prompt_ids = {};  // empty: what nodes hold of it does not matter
 };
 
@@ -54,8 +55,8 @@ std::uint64_t start_cost(std::uint64_t prompt_tokens, std::uint64_t held_tokens,
 std::uint64_t held_tokens(const member& node, std::span<const prefix_name> names);
 
 // Only nodes that are up and not suspect. Best first: not avoided, same numerics class, READY, the
-// file at the own node, the file elsewhere, no file but able to fetch it; then the lowest
-// start_cost, the own node, the name. nullopt: nobody can.
+// file at the own node, the file elsewhere, no file but able to fetch it, not shunned; then the
+// lowest start_cost, the own node, the name. nullopt: nobody can.
 std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish);
 
 }  // namespace troupe::cluster

@@ -11,12 +11,6 @@ std::string refusal(const std::string& why) {
   return reply.SerializeAsString();
 }
 
-// "tcp://*:7411" and "tcp://0.0.0.0:7411" stand for every address of a machine.
-bool lacks_host(const std::string& address) {
-  return address.starts_with("tcp://*:") || address.starts_with("tcp://0.0.0.0:") ||
-         address.starts_with("tcp://[::]:");
-}
-
 std::string port_of(const std::string& address) {
   return address.substr(address.rfind(':') + 1);
 }
@@ -115,7 +109,7 @@ result<std::vector<keys::allowed_key>> listed_by_guest(std::string_view reply,
     return error{error_code::permission_denied, "the host refused: " + joined.refusal(),
                  "ask for a new invitation (`troupe cluster invite`)"};
   auto* host_message = joined.mutable_host();
-  if (lacks_host(host_message->address())) {
+  if (keys::names_no_host(host_message->address())) {
     const std::string came = keys::address_form(came_by);
     host_message->set_address(came.substr(0, came.rfind(':') + 1) +
                               port_of(host_message->address()));

@@ -156,6 +156,11 @@ std::string line_of(const allowed_key& entry) {
   return out + "\n";
 }
 
+bool names_no_host(std::string_view address) {
+  return address.starts_with("tcp://*:") || address.starts_with("tcp://0.0.0.0:") ||
+         address.starts_with("tcp://[::]:");
+}
+
 std::string address_form(std::string_view address) {
   constexpr std::string_view scheme = "tcp://";
   if (address.starts_with(scheme)) address.remove_prefix(scheme.size());

@@ -56,6 +56,8 @@ std::string line_of(const allowed_key& entry);
 
 // "HOST:PORT" or "tcp://HOST:PORT" as tcp://HOST:PORT; empty where it is neither.
 std::string address_form(std::string_view address);
+// "tcp://*:7411", "tcp://0.0.0.0:7411": every address of a machine, and none to dial.
+bool names_no_host(std::string_view address);
 
 // The text with one entry more; its other lines stay as they are. The same key under the same name
 // and role is replaced.

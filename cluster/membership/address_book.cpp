@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cluster/keys/allow_list.hpp"
+
 namespace troupe::cluster {
 
 address_book::address_book(std::string self, std::vector<std::string> configured)
@@ -11,6 +13,7 @@ address_book::address_book(std::string self, std::vector<std::string> configured
 bool address_book::worth_dialling(const known_node& one) const {
   return !one.name.empty() && one.name != self_ && one.address.starts_with("tcp://") &&
          one.address.size() <= address_bytes_max && one.address != own_address_ &&
+         !keys::names_no_host(one.address) &&
          !configured_.contains(one.address);
 }
 

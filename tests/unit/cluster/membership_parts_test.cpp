@@ -7,6 +7,7 @@
 #include "cluster/membership/address_book.hpp"
 #include "cluster/membership/check_pace.hpp"
 #include "cluster/membership/local_health.hpp"
+#include "cluster/node/machine_readings.hpp"
 
 using namespace troupe;
 using namespace troupe::cluster;
@@ -181,4 +182,19 @@ TEST_CASE("no more addresses are learnt than there is room for") {
     many.push_back({"x" + std::to_string(i), "tcp://x" + std::to_string(i)});
   CHECK(b.look(many).dial.size() == address_book::book_max);
   CHECK(b.it.size() == address_book::book_max);
+}
+
+TEST_CASE("a node that listens everywhere tells an address that can be dialled") {
+  const list home = {"192.168.1.10", "10.0.0.1"};
+  CHECK(address_to_tell("tcp://0.0.0.0:7411", home) == "tcp://192.168.1.10:7411");
+  CHECK(address_to_tell("tcp://*:7411", home) == "tcp://192.168.1.10:7411");
+  CHECK(address_to_tell("tcp://[::]:7411", home) == "tcp://192.168.1.10:7411");
+  CHECK(address_to_tell("tcp://127.0.0.1:7411", home) == "tcp://127.0.0.1:7411");
+  CHECK(address_to_tell("tcp://0.0.0.0:7411", {}) == "tcp://0.0.0.0:7411");
+  for (const std::string& one : interface_addresses()) CHECK(!one.starts_with("127."));
+  book b;
+  for (int i = 0; i < 2; ++i) {
+    CHECK(b.look({{"z", "tcp://0.0.0.0:7411"}}).dial.empty());
+    b.now += address_book::first_wait;
+  }
 }
