@@ -35,6 +35,7 @@ proto::JournalRecord attempt_record(const job_record& job, const std::string& wo
   attempt.set_worker(worker);
   attempt.set_numerics_class(job.numerics_class);
   for (const std::string& node : job.lost_at) attempt.add_lost_at(node);
+  attempt.set_lost_tokens(job.lost_tokens);
   return record;
 }
 
@@ -226,6 +227,7 @@ bool gateway_core::replay(const proto::JournalRecord& record, step& s) {
       job->worker = was.worker();
       job->numerics_class = was.numerics_class();
       job->lost_at.assign(was.lost_at().begin(), was.lost_at().end());
+      job->lost_tokens = was.lost_tokens();
       return true;
     }
     case proto::JournalRecord::kTokens: {

@@ -1,8 +1,10 @@
 // Jobs that may be why their workers died.
 //
-// A job that ran where `worker_losses_max` workers died may be the reason, or may have run beside the
-// reason. Suspects run one at a time, and not beside other jobs where there is another node. One whose
-// worker dies again is set aside if nothing else of this gateway ran there; in any company it is after
+// Answers are the same wherever they are computed, and so is the token that a job kills its worker
+// at: a job that got further since its last worker died is not the reason. One that was lost
+// `worker_losses_max` times without a token in between may be, or may have run beside the reason.
+// Suspects run one at a time, and not beside other jobs where there is another node. One whose worker
+// dies again is set aside if nothing else of this gateway ran there; in any company it is after
 // `losses_at_most` times as many.
 #include "cluster/gateway/gateway_core.hpp"
 
@@ -44,6 +46,11 @@ bool under_way(const job_record& job) {
 void gateway_core::note_loss(job_record& job, const std::string& node, bool alone) {
   const member* m = view_->find(node);
   if (m && m->draining) return;
+  if (job.answer.size() > job.lost_tokens) {
+    job.lost_at.clear();
+    suspects_.erase(job.id);
+  }
+  job.lost_tokens = static_cast<std::uint32_t>(job.answer.size());
   job.convicted = alone && suspected(job);
   job.lost_at.push_back(node);
   if (suspected(job)) suspects_.insert(job.id);

@@ -189,6 +189,19 @@ TEST_CASE("a job whose worker died three times while it ran there is set aside")
     CHECK(end->job_finished().error().message().find("home, then " + second + ", then " + third) !=
           std::string::npos);
   }
+  SUBCASE("a job that gets further each time is not why") {
+    for (std::uint32_t tokens = 1; tokens < 8; ++tokens) {
+      REQUIRE(place.running.contains(job));
+      const auto [node, start] = place.running.at(job);
+      stage.tokens(node, frame_of(start, tokens - 1, 1));
+      place.dies(job);
+      if (tokens % 3 == 0) place.dies(job);  // once in a while before it gets anywhere
+    }
+    place.ends(job);
+    const auto end = stage.next(E::kJobFinished);
+    REQUIRE(end);
+    CHECK(end->job_finished().reason() == proto::LENGTH);
+  }
   SUBCASE("a node that drained went on purpose") {
     auto members = place.three();
     const std::string third = place.running.at(job).first;
