@@ -60,7 +60,11 @@ void gateway_core::resolve(job_record& job, step& s) {
   const proto::SubmitJob& asked = job.asked;
   const auto digest = resolve_model(
       *view_, asked.has_pinned() ? asked.pinned().model_digest() : asked.job().model());
-  if (!digest) return refuse_job(job, wire_error(digest.failure()), s);
+  if (!digest) {
+    const bool settles = first_view_at_ && s.now < *first_view_at_ + settings_.settle_wait;
+    if (settles && digest.failure().code == error_code::not_found) return;
+    return refuse_job(job, wire_error(digest.failure()), s);
+  }
   if (!*digest) return;
   job.digest = **digest;
   prepare(job, s);

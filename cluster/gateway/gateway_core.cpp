@@ -82,6 +82,7 @@ gateway_effects gateway_core::receive(const proto::Envelope& message, time_point
 gateway_effects gateway_core::view_changed(cluster_view_ptr view, time_point_us now) {
   step s{now, {}};
   view_ = std::move(view);
+  if (!first_view_at_) first_view_at_ = now;
   breakers_.keep_only(*view_);
   std::vector<std::string> waiting;
   for (const auto& [id, job] : jobs_)
@@ -200,6 +201,7 @@ void gateway_core::check_times(job_record& job, step& s) {
     }
     return dispatch(job, s);
   }
+  if (job.phase == job_phase::waiting_for_model) return resolve(job, s);
   if (job.phase != job_phase::running) return;
   if (job.gap_since && s.now - *job.gap_since >= settings_.gap_wait)
     return attempt_failed(job,

@@ -239,6 +239,7 @@ class gateway_core {
   std::uint32_t last_fence_ = 0;
   std::int64_t local_seconds_ = 0;
   bool stopping_ = false;
+  std::optional<time_point_us> first_view_at_;
   std::uint64_t position_ = 0;  // of the journal's last record
   std::uint64_t durable_ = 0;
   std::deque<waiting_for_disk> waiting_for_disk_;  // in rising position

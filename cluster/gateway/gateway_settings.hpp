@@ -37,6 +37,7 @@ struct gateway_settings {
   milliseconds status_wait{1'500};    // ReadStatus; then the node is shown as not answering
   milliseconds release_wait{2'000};   // ReleaseBlocks; then the node is told as silent
   milliseconds gap_wait{500};         // early frames; then the attempt is started again
+  milliseconds settle_wait{0};        // for what other nodes have, of a gateway that has just begun
   milliseconds worker_wait{5'000};    // for a node that can compute
   milliseconds breaker_open_min{500}, breaker_open_max{5'000};  // that while; doubled in between
   // Before a job goes to a node that refused it, where no other can take it; doubled in between.

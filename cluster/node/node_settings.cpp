@@ -167,6 +167,7 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.journal.folder = out.state_directory / "journal";
   out.journal.file_bytes_max = from.bytes("gateway.journal_file_max");
   out.gateway.node = out.name;
+  out.gateway.settle_wait = milliseconds(2'000);  // dialling, greeting and the first beats
   out.gateway.epoch = incarnation;
   out.loader = loader_part(from, out.state_directory);
   out.loader.node = out.name;

@@ -168,6 +168,7 @@ std::string told_in_text(const run_report& report) {
     out << *report.tokens_recomputed << " given again to a later attempt, ";
   out << report.frames_fenced << " stale frames dropped\n";
   out << "stalls     " << line_of(v.stalls) << "\nfirst token " << line_of(v.first_tokens) << "\n";
+  for (const auto& [what, count] : v.refusals) out << "refused " << count << ": " << what << "\n";
   for (const std::string& what : report.declined) out << "declined: " << what << "\n";
   for (const std::string& what : v.missing) out << "invalid: " << what << "\n";
   for (const std::string& what : v.violations) out << "VIOLATED: " << what << "\n";
@@ -189,6 +190,7 @@ std::string told_in_json(const run_report& report) {
                          {"jobs_submitted", v.submitted},
                          {"jobs_refused", v.refused},
                          {"jobs_refused_full_disk", v.refused_full},
+                         {"refusals", v.refusals},
                          {"jobs_acknowledged_full_disk", v.acknowledged_full},
                          {"jobs_finished", v.finished},
                          {"jobs_lost", v.lost},

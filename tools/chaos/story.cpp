@@ -6,7 +6,7 @@
 namespace troupe::chaos {
 namespace {
 
-constexpr std::size_t violations_told_max = 20;
+constexpr std::size_t violations_told_max = 20, refusals_told_max = 16;
 
 spread spread_of(std::vector<double> values) {
   spread out;
@@ -47,6 +47,9 @@ class judging {
     ++out_.submitted;
     if (!job.accepted) {
       ++out_.refused;
+      const std::string said = job.failure ? job.failure->text() : "nothing";
+      if (out_.refusals.contains(said) || out_.refusals.size() < refusals_told_max)
+        ++out_.refusals[said];
       if (!job.tokens.empty()) violated(job, "has tokens although it was refused");
       return;
     }

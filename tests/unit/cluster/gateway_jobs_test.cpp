@@ -521,3 +521,24 @@ TEST_CASE("a gateway that stops takes no new jobs, and ends those that run when 
   CHECK(end->job_finished().error().code() == proto::Error::UNAVAILABLE);
   CHECK(stage.core.counters().running == 0);
 }
+
+TEST_CASE("a gateway that has just begun does not know yet what the others have") {
+  gateway_settings settings = gateway_stage::plain_settings();
+  settings.settle_wait = milliseconds(2'000);
+  gateway_stage stage({member{}}, settings);
+  stage.submit(job_with('j'));
+  stage.wait(milliseconds(1'000));
+  CHECK(stage.count(E::kError) == 0);
+  SUBCASE("a node that has the model comes up") {
+    stage.show({node_with("away", proto::READY)});
+    CHECK(stage.next(E::kPreparePrompt));
+  }
+  SUBCASE("none does") {
+    stage.wait(milliseconds(1'000));
+    const auto refused = stage.next(E::kError);
+    REQUIRE(refused);
+    CHECK(refused->error().code() == proto::Error::NOT_FOUND);
+    stage.submit(job_with('k'));
+    CHECK(stage.count(E::kError) == 1);
+  }
+}
