@@ -142,7 +142,7 @@ void session::refused(running_job& job, const proto::Error& why) {
        (why.code() == proto::Error::NOT_FOUND || why.code() == proto::Error::RESOURCE_EXHAUSTED));
   const std::string refuser = job.gateway;
   const bool again = job.lost_at.has_value();
-  const bool may_go_on = job.reading.accepted() || (!again && up_.size() > 1);
+  const bool may_go_on = job.reading.accepted() || knows_several();
   if (!passes || !may_go_on || resume_wait_.count() == 0) return job.reading.fail(error_of(why));
   lose(job, error_of(why));
   if (again || up_.size() < 2 || !hand_over(job, refuser).ok()) {
@@ -182,7 +182,8 @@ bool session::wait_for_job(std::unique_lock<std::mutex>& lock, running_job& job,
 
 status session::submit(const proto::SubmitJob& job) {
   std::unique_lock lock{guard_};
-  if (gateway_.empty()) return gone(at_, "not connected");
+  const bool waits = knows_several() && resume_wait_.count() > 0;  // for one of them to come back
+  if (gateway_.empty() && !waits) return gone(at_, "not connected");
   const std::string id = job.job_id();
   if (jobs_.contains(id))
     return error{error_code::already_exists, "job " + uuid_text(id) + " is being read already",
@@ -190,7 +191,8 @@ status session::submit(const proto::SubmitJob& job) {
   running_job& mine =
       jobs_.emplace(id, running_job{job_reading(window_tokens), job, {}, 0, {}, {}, {}, {}})
           .first->second;
-  status sent = hand_over(mine, {});
+  if (gateway_.empty()) lose(mine, gone(at_, "not connected"));
+  status sent = mine.lost_at ? status() : hand_over(mine, {});
   if (sent) {
     const bool answered = wait_for_job(
         lock, mine, submit_wait, [&] { return mine.reading.accepted() || mine.reading.ended(); });

@@ -68,6 +68,7 @@ class session final : private link::link_events {
   status send(proto::Envelope message);
   void take(const std::string& from, const link::envelope_ptr& message);
   void refused(running_job& job, const proto::Error& why);
+  bool knows_several() const { return at_.find(',') != std::string::npos; }
   // Under the lock: hands the job to a node that is up, another than `avoided` where there is one.
   status hand_over(running_job& job, const std::string& avoided);
   void grant(const std::string& job_id, running_job& job);

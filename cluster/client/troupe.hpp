@@ -132,7 +132,8 @@ struct released {
 
 struct connect_options {
   std::chrono::milliseconds wait_max{5000};
-  // How long a stream waits for a gateway to go on at; 0: it fails with its gateway.
+  // How long a stream waits for a gateway to go on at, and a submission, where several addresses
+  // are known, for one that takes it; 0: both fail with their gateway.
   std::chrono::milliseconds resume_wait{30'000};
   // For nodes whose links are encrypted: this side's key pair (`troupe keys make`). Empty: no keys.
   std::string key_file = {};

@@ -181,9 +181,8 @@ gateway_effects gateway_core::recover(std::span<const proto::JournalRecord> reco
     job.client_before = std::exchange(job.client, {});
   }
   const auto here = static_cast<std::size_t>(
-      std::count_if(unfinished.begin(), unfinished.end(), [&](const std::string& id) {
-        return jobs_.at(id).worker == settings_.node;
-      }));
+      std::count_if(unfinished.begin(), unfinished.end(),
+                    [&](const std::string& id) { return jobs_.at(id).worker == settings_.node; }));
   for (const std::string& id : unfinished) take_up_again(*find(id), here, s);
   if (!records.empty())
     s.out.log.push_back("journal_recovered records=" + std::to_string(records.size()) +

@@ -3,9 +3,9 @@
 // Answers are the same wherever they are computed, and so is the token that a job kills its worker
 // at: a job that got further since its last worker died is not the reason. One that was lost
 // `worker_losses_max` times without a token in between may be, or may have run beside the reason.
-// Suspects run one at a time, and not beside other jobs where there is another node. One whose worker
-// dies again is set aside if nothing else of this gateway ran there; in any company it is after
-// `losses_at_most` times as many.
+// Suspects run one at a time, and not beside other jobs where there is another node. One whose
+// worker dies again is set aside if nothing else of this gateway ran there; in any company it is
+// after `losses_at_most` times as many.
 #include "cluster/gateway/gateway_core.hpp"
 
 #include <algorithm>

@@ -57,11 +57,11 @@ struct job_record {
   // and comes again is not taken for what it was before.
   std::uint32_t fence = 0;
   std::uint32_t failures = 0;
-  std::uint64_t queue_us = 0;        // of the attempt, once it computes
+  std::uint64_t queue_us = 0;  // of the attempt, once it computes
   // Workers that died while this job ran there, since its answer last grew; its tokens then.
   std::vector<std::string> lost_at;
   std::uint32_t lost_tokens = 0;
-  bool convicted = false;            // the last one ran nothing else of this gateway
+  bool convicted = false;  // the last one ran nothing else of this gateway
   std::set<std::string> avoid;
   std::set<std::string> refused_by;  // nodes that live and said no; not before `retry_at` again
   time_point_us retry_at{};

@@ -13,8 +13,7 @@ address_book::address_book(std::string self, std::vector<std::string> configured
 bool address_book::worth_dialling(const known_node& one) const {
   return !one.name.empty() && one.name != self_ && one.address.starts_with("tcp://") &&
          one.address.size() <= address_bytes_max && one.address != own_address_ &&
-         !keys::names_no_host(one.address) &&
-         !configured_.contains(one.address);
+         !keys::names_no_host(one.address) && !configured_.contains(one.address);
 }
 
 address_book::decisions address_book::look(

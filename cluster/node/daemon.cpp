@@ -263,10 +263,10 @@ void node_daemon::spawn(const std::string& actor) {
 void node_daemon::tell_links_to_node_actor() {
   const std::lock_guard lock{peers_guard_};
   for (const auto& [name, came] : peers_) board_.notice("node", came);
-  board_.notice("node", std::make_shared<node_listens>(
-                            settings_.advertise.empty()
-                                ? address_to_tell(address(), interface_addresses())
-                                : settings_.advertise));
+  board_.notice(
+      "node", std::make_shared<node_listens>(settings_.advertise.empty()
+                                                 ? address_to_tell(address(), interface_addresses())
+                                                 : settings_.advertise));
 }
 
 // A node actor that ended may have had the news of a loss in its mailbox; its successor does not

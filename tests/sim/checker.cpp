@@ -232,8 +232,8 @@ class reader {
     if (!fits) wrong("J7", e, "text \"" + s->text + "\" for \"" + job.text + "\"");
   }
 
-  // A gateway does not know what others run beside its jobs, nor when a job that it has just stopped
-  // ends there; and after so many losses no company saves a job.
+  // A gateway does not know what others run beside its jobs, nor when a job that it has just
+  // stopped ends there; and after so many losses no company saves a job.
   bool had_hidden_company(const event& e) const {
     const auto worker = runs_at_.find({e.node, e.job});
     return e.text.starts_with("poison: 8 ") ||
@@ -360,9 +360,9 @@ class reader {
       attempts_;
   std::map<std::tuple<std::string, std::uint64_t, std::string>, std::uint32_t> executions_;
   std::map<std::pair<std::string, std::string>, std::string> runs_at_;  // by gateway and job
-  std::set<std::string> poisoned_;  // workers that ran a poison job
+  std::set<std::string> poisoned_;               // workers that ran a poison job
   std::map<std::string, std::uint32_t> losses_;  // that a gateway was told
-  std::uint32_t actor_ends_ = 0;                  // of inference actors
+  std::uint32_t actor_ends_ = 0;                 // of inference actors
   std::map<std::pair<std::string, std::string>, fence> taken_;
   std::map<std::pair<std::string, std::string>, time_us> taken_at_;  // by node and job: accepted
   std::map<std::string, time_us> crashes_;                           // the last fault at a node

@@ -279,7 +279,8 @@ void client::hear_end(reading& r, const proto::Envelope& message) {
   told.code = finished.error().code();
   told.count = finished.answer_tokens();
   told.hash = finished.running_hash();
-  told.text = finished.reason() == proto::FAILED ? finished.error().message() : finished.text_tail();
+  told.text =
+      finished.reason() == proto::FAILED ? finished.error().message() : finished.text_tail();
   record(what::finished, r, std::move(told));
   const bool whole =
       finished.reason() != proto::FAILED && finished.reason() != proto::CANCELLED_BY_CLIENT;

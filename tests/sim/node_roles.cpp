@@ -215,10 +215,9 @@ void node::tell_lost(const cluster::node_loss& loss) {
   watch_.record(std::move(seen));
   const auto tells = [&](part which) { return !seam_ || seam_->tells_lost(which, lost); };
   if (tells(part::gateway))
-    notice(part::gateway,
-           [this, lost, died = loss.died()](time_point_us now) {
-             take(gateway_->node_lost(lost, now, died));
-           });
+    notice(part::gateway, [this, lost, died = loss.died()](time_point_us now) {
+      take(gateway_->node_lost(lost, now, died));
+    });
   if (plan_.computes && tells(part::inference))
     notice(part::inference,
            [this, lost](time_point_us now) { take(inference_->lose_node(lost, now)); });

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,11 +70,11 @@ struct verdict {
   std::size_t lost = 0;  // accepted, but no whole answer
   std::size_t tokens = 0, tokens_lost = 0, tokens_repeated = 0, tokens_changed = 0;
   std::size_t texts_changed = 0;
-  std::size_t refused_full = 0;         // for a disk that was full, as it should be
-  std::size_t acknowledged_full = 0;    // and yet acknowledged by a gateway that could not write
+  std::size_t refused_full = 0;       // for a disk that was full, as it should be
+  std::size_t acknowledged_full = 0;  // and yet acknowledged by a gateway that could not write
   std::map<std::string, std::size_t> refusals;  // what was said, and how often; the first 16
-  std::size_t moved = 0;                // went on at another worker or gateway
-  std::size_t faults_in_flight = 0;     // began while a job ran
+  std::size_t moved = 0;                        // went on at another worker or gateway
+  std::size_t faults_in_flight = 0;             // began while a job ran
   spread stalls;                        // the longest wait for a token of each job that moved and
                                         // whose client read
   spread first_tokens;                  // from submission, of every job with a token
