@@ -1,0 +1,28 @@
+# Finds nvcc by itself (CUDACXX, PATH, the usual folder). TROUPE_CUDA_FOUND says whether the CUDA engine is built; without it
+# everything else is, and asking for that engine at run time is refused with the reason.
+set(TROUPE_CUDA_FOUND OFF)
+if(NOT TROUPE_CUDA)
+  message(STATUS "CUDA engine: left out (TROUPE_CUDA is OFF)")
+  return()
+endif()
+find_program(TROUPE_NVCC nvcc HINTS ENV CUDACXX ENV CUDA_PATH PATHS /usr/local/cuda/bin /opt/cuda/bin PATH_SUFFIXES bin)
+if(NOT TROUPE_NVCC)
+  message(STATUS "CUDA engine: left out (no nvcc in PATH or /usr/local/cuda/bin)")
+  return()
+endif()
+set(CMAKE_CUDA_COMPILER ${TROUPE_NVCC})
+# Machine code for Ampere, Ada and Hopper in one fat library, and PTX of the last for what comes after.
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90)
+endif()
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+if(TROUPE_CCACHE)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
+endif()
+enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # older CMake does not know how nvcc is told so
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(TROUPE_CUDA_FOUND ON)
+message(STATUS "CUDA engine: ${TROUPE_NVCC} ${CMAKE_CUDA_COMPILER_VERSION}, sm ${CMAKE_CUDA_ARCHITECTURES}")
