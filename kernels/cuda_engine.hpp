@@ -1,7 +1,7 @@
 // The door to the CUDA engine: which GPUs there are, and an engine (engine.hpp) on one of them.
 //
-// Needs no CUDA header, no driver and no device to be called: where one is missing, the answer is an
-// error that says which. Numerics classes: cuda-smXX-1 and cuda-smXX-1-kvq8.
+// Needs no CUDA header, no driver and no device to be called: where one is missing, the answer is
+// an error that says which. Numerics classes: cuda-smXX-1 and cuda-smXX-1-kvq8.
 #pragma once
 
 #include "kernels/engine.hpp"
@@ -37,8 +37,8 @@ result<std::vector<cuda_device>> cuda_devices();
 
 // The engine ends the process where the device is lost (a sticky error): nothing computed since is
 // to be trusted. `affinity`, `threads` and `variant` of `settings` are the CPU's and not regarded.
-// Errors: as cuda_devices(); invalid_argument (no such device, bounds); unsupported (a shape that the
-// kernels do not take); resource_exhausted.
+// Errors: as cuda_devices(); invalid_argument (no such device, bounds); unsupported (a shape that
+// the kernels do not take); resource_exhausted.
 result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> weights,
                                                  const engine_settings& settings,
                                                  const cuda_settings& cuda);

@@ -1,4 +1,6 @@
+#include "kernels/backend/cuda/attention_bodies.hpp"
 #include "kernels/backend/cuda/launch.cuh"
+#include "kernels/backend/cuda/merge_spans_body.hpp"
 
 namespace troupe::kernels::cuda {
 namespace {
@@ -18,8 +20,8 @@ runtime_code attend(const attention_arguments& a, std::uint32_t tiles, stream_ha
 
 }  // namespace
 
-runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what,
-                                     std::uint32_t rows, stream_handle stream) {
+runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,
+                                     stream_handle stream) {
   if (type == kv_type::q8_0)
     return launch<rotate_and_store_body<kv_type::q8_0>>(dim3(1, rows), what, stream);
   return launch<rotate_and_store_body<kv_type::f16>>(dim3(1, rows), what, stream);

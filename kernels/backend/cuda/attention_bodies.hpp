@@ -6,78 +6,9 @@
 
 #include <cstdint>
 
-#include "kernels/backend/cuda/body_math.hpp"
-#include "kernels/ops/attention.hpp"
+#include "kernels/backend/cuda/attention_places.hpp"
 
 namespace troupe::kernels::cuda {
-
-inline constexpr std::uint32_t dimension_max = 256;
-
-// One layer's keys and values on the device.
-struct device_kv {
-  std::uint8_t* bytes = nullptr;
-  std::uint64_t block_bytes = 0;
-  std::uint32_t heads = 0, dimension = 0;
-
-  TROUPE_BODY std::uint8_t* keys(kv_type type, std::uint32_t block, std::uint32_t head) const {
-    return bytes + block * block_bytes + head * kv_head_bytes(type, dimension);
-  }
-  TROUPE_BODY std::uint8_t* values(kv_type type, std::uint32_t block, std::uint32_t head) const {
-    return keys(type, block, head) + kv_key_bytes(type, dimension);
-  }
-};
-
-// The number at `at` of a block's keys ([d][slot]) or values ([slot][d]), `width` numbers for each
-// position; the scales of q8_0 lie behind them, [group][slot].
-template <kv_type Type>
-TROUPE_BODY float read_kept(const std::uint8_t* from, std::uint32_t at, std::uint32_t width,
-                            std::uint32_t slot, std::uint32_t d) {
-  if constexpr (Type == kv_type::f16) return widen_half(reinterpret_cast<const std::uint16_t*>(from)[at]);
-  const std::uint16_t* scales =
-      reinterpret_cast<const std::uint16_t*>(from + attention_block * width);
-  return static_cast<float>(reinterpret_cast<const std::int8_t*>(from)[at]) *
-         widen_half(scales[d / kv_group * attention_block + slot]);
-}
-
-// Query rows of one sequence and kv head, as step_plan's tiles count them.
-struct attention_tile {
-  std::uint32_t row = 0;       // of the sequence's first token in the step
-  std::uint32_t position = 0;  // of that token
-  std::uint32_t kv_head = 0;
-  std::uint32_t begin = 0, end = 0;  // row r is token r / group, head kv_head * group + r % group
-  std::uint32_t blocks_at = 0;       // the sequence's block ids begin here in `blocks`
-};
-
-struct attention_arguments {
-  device_kv store;
-  const attention_tile* tiles = nullptr;
-  const std::uint32_t* blocks = nullptr;
-  std::uint32_t group = 1;
-  const float* queries = nullptr;
-  std::uint64_t query_stride = 0;
-  float* out = nullptr;
-  std::uint64_t out_stride = 0;
-  float scale = 1;
-  // A block for each span: results of [tile][span][row of the tile], m, l, o[dimension]. Null: one
-  // block takes all spans of its tile.
-  float* partial = nullptr;
-  std::uint32_t spans = 1;          // of `partial`
-  std::uint32_t rows_of_tile = 16;  // of `partial`
-};
-
-TROUPE_BODY std::uint32_t end_position(const attention_arguments& a, const attention_tile& tile,
-                                       std::uint32_t row) {
-  return tile.position + (tile.begin + row) / a.group + 1;
-}
-TROUPE_BODY std::uint32_t spans_of(const attention_arguments& a, const attention_tile& tile) {
-  return (end_position(a, tile, tile.end - tile.begin - 1) + attention_span - 1) / attention_span;
-}
-TROUPE_BODY float* result_of(const attention_arguments& a, const attention_tile& tile,
-                             std::uint32_t row) {
-  const std::uint32_t of = tile.begin + row;
-  return a.out + (tile.row + of / a.group) * a.out_stride +
-         (tile.kv_head * a.group + of % a.group) * std::uint64_t{a.store.dimension};
-}
 
 // Grid: (tiles, spans or 1). Tiles have at most Rows rows.
 template <kv_type Type, std::uint32_t Rows>
@@ -159,8 +90,8 @@ struct attend_body {
     if (t >= seen(a, tile, rows - 1, begin)) return;
     const std::uint32_t position = begin + t, slot = position % attention_block;
     const std::uint32_t dimension = a.store.dimension;
-    const std::uint8_t* keys = a.store.keys(
-        Type, a.blocks[tile.blocks_at + position / attention_block], tile.kv_head);
+    const std::uint8_t* keys =
+        a.store.keys(Type, a.blocks[tile.blocks_at + position / attention_block], tile.kv_head);
     float sum[Rows] = {};
     for (std::uint32_t d = 0; d < dimension; ++d) {
       const float k = read_kept<Type>(keys, d * attention_block + slot, dimension, slot, d);
@@ -270,10 +201,12 @@ struct attend_body {
     for (std::uint32_t j = 0; j < half_rows; ++j) {
       const std::uint32_t row = at.thread % 2 * half_rows + j;
       if (row >= rows) continue;
-      float* to = a.partial == nullptr
-                      ? result_of(a, tile, row)
-                      : a.partial + ((std::uint64_t{at.block_x} * a.spans + at.block_y) *
-                                         a.rows_of_tile + row) * (dimension + 2);
+      float* to =
+          a.partial == nullptr
+              ? result_of(a, tile, row)
+              : a.partial +
+                    ((std::uint64_t{at.block_x} * a.spans + at.block_y) * a.rows_of_tile + row) *
+                        (dimension + 2);
       TROUPE_UNROLL
       for (std::uint32_t part = 0; part < 2; ++part) {
         const std::uint32_t d = at.thread / 2 + part * 128;
@@ -287,42 +220,6 @@ struct attend_body {
         to[0] = r.m[j];
         to[1] = r.l[j];
       }
-    }
-  }
-};
-
-// Merges the spans that attend_body left in `partial`. Grid: (tiles, rows of a tile).
-struct merge_spans_body {
-  static constexpr std::uint32_t threads = 128;
-  using arguments = attention_arguments;
-  struct shared {};
-  struct registers {};
-
-  TROUPE_BODY static std::uint32_t steps(const arguments& a, const place& at) {
-    const attention_tile& tile = a.tiles[at.block_x];
-    return at.block_y < tile.end - tile.begin ? 1 : 0;
-  }
-  TROUPE_BODY static void step(std::uint32_t, const arguments& a, const place& at, shared&,
-                               registers&) {
-    const attention_tile& tile = a.tiles[at.block_x];
-    const std::uint32_t dimension = a.store.dimension;
-    const std::uint32_t spans =
-        (end_position(a, tile, at.block_y) + attention_span - 1) / attention_span;
-    const std::uint64_t next = std::uint64_t{a.rows_of_tile} * (dimension + 2);
-    const float* first = a.partial + std::uint64_t{at.block_x} * a.spans * next +
-                         at.block_y * std::uint64_t{dimension + 2};
-    float* to = result_of(a, tile, at.block_y);
-    for (std::uint32_t d = at.thread; d < dimension; d += threads) {
-      float m = first[0], l = first[1], o = first[2 + d];
-      for (std::uint32_t span = 1; span < spans; ++span) {
-        const float* from = first + span * next;
-        const float top = from[0] > m ? from[0] : m;
-        const float keep = exact_exponential(m - top), take = exact_exponential(from[0] - top);
-        m = top;
-        l = fused(l, keep, from[1] * take);
-        o = fused(o, keep, from[2 + d] * take);
-      }
-      to[d] = divided(o, l);
     }
   }
 };

@@ -46,9 +46,8 @@ cuda_engine::cuda_engine(parts from)
       query_width_(std::uint64_t{shape_.heads} * shape_.head_dimension),
       kv_width_(std::uint64_t{shape_.heads_kv} * shape_.head_dimension),
       qkv_width_(query_width_ + 2 * kv_width_),
-      prepared_width_(
-          std::max({std::uint64_t{shape_.embedding}, std::uint64_t{shape_.feed_forward},
-                    query_width_})) {
+      prepared_width_(std::max(
+          {std::uint64_t{shape_.embedding}, std::uint64_t{shape_.feed_forward}, query_width_})) {
   const int capability = parts_.on->description().compute_capability;
   description_ = {.backend = "cuda",
                   .numerics_class = class_of(capability, parts_.type),
@@ -176,8 +175,7 @@ void cuda_engine::multiply(const device_matrix& w, std::uint32_t rows, float* ou
 }
 
 void cuda_engine::attend(const device_kv& store, const std::vector<tile_group>& groups) {
-  const auto multiprocessors =
-      static_cast<std::uint64_t>(parts_.on->description().multiprocessors);
+  const auto multiprocessors = static_cast<std::uint64_t>(parts_.on->description().multiprocessors);
   for (const tile_group& group : groups) {
     const std::uint64_t bytes = std::uint64_t{group.count} * group.spans * group.rows_max *
                                 (shape_.head_dimension + 2) * sizeof(float);
@@ -187,21 +185,20 @@ void cuda_engine::attend(const device_kv& store, const std::vector<tile_group>& 
     if (split && bytes > partial_.size())
       split = parts_.work->wait("growing attention's results").ok() &&
               partial_.reserve(*parts_.on, bytes, parts_.name).ok();
-    note(launch_attention(
-        parts_.type,
-        {.store = store,
-         .tiles = uploaded<attention_tile>(group.at),
-         .blocks = uploaded<std::uint32_t>(layout_.blocks),
-         .group = shape_.heads / shape_.heads_kv,
-         .queries = qkv_.as<float>(),
-         .query_stride = qkv_width_,
-         .out = attended_.as<float>(),
-         .out_stride = query_width_,
-         .scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dimension)),
-         .partial = split ? partial_.as<float>() : nullptr,
-         .spans = group.spans,
-         .rows_of_tile = group.rows_max},
-        group.count, parts_.work->get()));
+    note(launch_attention(parts_.type,
+                          {.store = store,
+                           .tiles = uploaded<attention_tile>(group.at),
+                           .blocks = uploaded<std::uint32_t>(layout_.blocks),
+                           .group = shape_.heads / shape_.heads_kv,
+                           .queries = qkv_.as<float>(),
+                           .query_stride = qkv_width_,
+                           .out = attended_.as<float>(),
+                           .out_stride = query_width_,
+                           .scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dimension)),
+                           .partial = split ? partial_.as<float>() : nullptr,
+                           .spans = group.spans,
+                           .rows_of_tile = group.rows_max},
+                          group.count, parts_.work->get()));
   }
 }
 
@@ -260,9 +257,9 @@ void cuda_engine::compute_feed_forward(const cuda_layer& layer, std::uint32_t ro
 
 void cuda_engine::compute_layers() {
   auto rows = static_cast<std::uint32_t>(plan_.rows().size());
-  note(launch_embed({parts_.weights->embedding, uploaded<token_id>(layout_.tokens),
-                     stream_.as<float>()},
-                    rows, parts_.work->get()));
+  note(launch_embed(
+      {parts_.weights->embedding, uploaded<token_id>(layout_.tokens), stream_.as<float>()}, rows,
+      parts_.work->get()));
   for (std::uint32_t i = 0; i < shape_.layers; ++i) {
     const cuda_layer& layer = parts_.weights->layers[i];
     const bool last = i + 1 == shape_.layers;

@@ -37,17 +37,17 @@ device_kv cuda_kv::layer(std::uint32_t index) const {
 }
 
 status cuda_kv::copy_out(block_id block, std::uint8_t* to, const stream& on) const {
-  return check(cudaMemcpy2DAsync(to, block_bytes_, memory_.as<std::uint8_t>() + block * block_bytes_,
-                                 layer_bytes_, block_bytes_, layers_, cudaMemcpyDeviceToHost,
-                                 on.get()),
-               "copying a KV block out");
+  return check(
+      cudaMemcpy2DAsync(to, block_bytes_, memory_.as<std::uint8_t>() + block * block_bytes_,
+                        layer_bytes_, block_bytes_, layers_, cudaMemcpyDeviceToHost, on.get()),
+      "copying a KV block out");
 }
 
 status cuda_kv::copy_in(block_id block, const std::uint8_t* from, const stream& on) {
-  return check(cudaMemcpy2DAsync(memory_.as<std::uint8_t>() + block * block_bytes_, layer_bytes_,
-                                 from, block_bytes_, block_bytes_, layers_, cudaMemcpyHostToDevice,
-                                 on.get()),
-               "copying a KV block in");
+  return check(
+      cudaMemcpy2DAsync(memory_.as<std::uint8_t>() + block * block_bytes_, layer_bytes_, from,
+                        block_bytes_, block_bytes_, layers_, cudaMemcpyHostToDevice, on.get()),
+      "copying a KV block in");
 }
 
 status cuda_kv::move(std::span<const kv_move> moves, const stream& on) {

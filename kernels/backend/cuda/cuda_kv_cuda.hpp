@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "kernels/backend/cuda/attention_bodies.hpp"
+#include "kernels/backend/cuda/attention_places.hpp"
 #include "kernels/backend/cuda/kv_compaction.hpp"
 #include "kernels/backend/cuda/runtime_cuda.hpp"
 #include "kernels/model/model.hpp"

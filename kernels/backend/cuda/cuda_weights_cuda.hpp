@@ -22,8 +22,7 @@ class cuda_weights {
  public:
   // Errors: resource_exhausted.
   static result<std::unique_ptr<cuda_weights>> load(const model& source, device& on,
-                                                    const stream& copies,
-                                                    const std::string& owner);
+                                                    const stream& copies, const std::string& owner);
 
   std::vector<cuda_layer> layers;
   const float* output_norm = nullptr;

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "kernels/backend/cuda/attention_bodies.hpp"
+#include "kernels/backend/cuda/attention_places.hpp"
 
 namespace troupe::kernels::cuda {
 
@@ -12,9 +12,9 @@ struct rotate_arguments {
   device_kv store;
   float* rows = nullptr;  // queries, keys and values of a row side by side
   std::uint64_t stride = 0;
-  std::uint32_t heads = 0;           // of queries
-  const float* cosines = nullptr;    // [rows][dimension]
-  const float* sines = nullptr;      // likewise
+  std::uint32_t heads = 0;            // of queries
+  const float* cosines = nullptr;     // [rows][dimension]
+  const float* sines = nullptr;       // likewise
   const std::uint32_t* at = nullptr;  // of each row: its block, then its slot
 };
 
@@ -98,8 +98,7 @@ struct rotate_and_store_body {
       all_finite = all_finite && finite(size);
       largest = size > largest ? size : largest;
     }
-    const std::uint16_t half =
-        all_finite ? narrow_to_half(divided(largest, 127.0f)) : kv_scale_nan;
+    const std::uint16_t half = all_finite ? narrow_to_half(divided(largest, 127.0f)) : kv_scale_nan;
     reinterpret_cast<std::uint16_t*>(
         to + attention_block * width)[first / kv_group * attention_block + slot] = half;
     const float scale = widen_half(half);

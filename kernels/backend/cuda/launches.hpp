@@ -54,8 +54,8 @@ runtime_code launch_product(const product_arguments& what, stream_handle stream)
 runtime_code launch_few_rows(const product_arguments& what, stream_handle stream);
 runtime_code launch_many_rows(const product_arguments& what, stream_handle stream);
 
-runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what,
-                                     std::uint32_t rows, stream_handle stream);
+runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,
+                                     stream_handle stream);
 
 // what.tiles of at most what.rows_of_tile rows (4, 8 or 16); what.partial says whether spans are
 // split over blocks.

@@ -1,4 +1,5 @@
 // Chooses, checks and loads what a CUDA engine needs.
+#include <atomic>
 #include <new>
 #include <string>
 
@@ -43,7 +44,9 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
   cuda_engine::parts parts;
   parts.on = *on;
   parts.source = weights;
-  parts.name = weights->path.empty() ? weights->shape.name : weights->path.filename().string();
+  static std::atomic<std::uint32_t> engines{0};
+  parts.name = (weights->path.empty() ? weights->shape.name : weights->path.filename().string()) +
+               " (engine " + std::to_string(++engines) + ")";
   parts.type = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
   parts.work = std::move(*work);

@@ -83,8 +83,7 @@ runtime_code launch_many_rows(const product_arguments& what, stream_handle strea
 }
 
 runtime_code launch_product(const product_arguments& what, stream_handle stream) {
-  return what.rows <= few_rows_max ? launch_few_rows(what, stream)
-                                   : launch_many_rows(what, stream);
+  return what.rows <= few_rows_max ? launch_few_rows(what, stream) : launch_many_rows(what, stream);
 }
 
 }  // namespace troupe::kernels::cuda

@@ -48,8 +48,9 @@ TROUPE_BODY unit_result finish_unit(std::int32_t first, std::int32_t second, uni
     return {scales.first * (first + second), scales.second * (x.first + x.second)};
   constexpr int offset = code_offset(Type);
   if constexpr (Type == tensor_type::q6_k)
-    return {scales.first * (first - offset * x.first) + scales.second * (second - offset * x.second),
-            0};
+    return {
+        scales.first * (first - offset * x.first) + scales.second * (second - offset * x.second),
+        0};
   return {first + second - offset * (x.first + x.second), 0};
 }
 
@@ -136,8 +137,8 @@ struct few_rows_body {
       const quad low = load_quad(q + std::uint64_t{unit} * unit_values);
       const quad high = load_quad(q + std::uint64_t{unit} * unit_values + 16);
       const unit_sums sums = read_sums(a, row, unit);
-      const float d = first_of_block ? a.d[row * (a.w.k / weight_geometry_of(Type).values) + block]
-                                     : 0.0f;
+      const float d =
+          first_of_block ? a.d[row * (a.w.k / weight_geometry_of(Type).values) + block] : 0.0f;
       TROUPE_UNROLL
       for (std::uint32_t o = 0; o < outputs; ++o) {
         std::int32_t first = 0, second = 0;
@@ -152,8 +153,8 @@ struct few_rows_body {
     }
   }
 
-  TROUPE_BODY static void keep(shared& s, std::uint32_t pair, std::uint32_t unit,
-                               unit_result got, block_scales scales, float d) {
+  TROUPE_BODY static void keep(shared& s, std::uint32_t pair, std::uint32_t unit, unit_result got,
+                               block_scales scales, float d) {
     if constexpr (wide) {
       s.isum[pair][unit] = got.isum;
       if constexpr (has_minimum(Type)) s.msum[pair][unit] = got.msum;

@@ -59,7 +59,7 @@ struct rms_scale_body {
   TROUPE_BODY static void step(std::uint32_t i, const arguments& a, const place& at, shared& s,
                                registers& r) {
     const std::uint64_t begin = std::uint64_t{i / 2} * chunk;
-    const std::uint32_t some = begin >= a.n             ? 0
+    const std::uint32_t some = begin >= a.n          ? 0
                                : a.n - begin < chunk ? static_cast<std::uint32_t>(a.n - begin)
                                                      : chunk;
     if (some == 0) {
@@ -84,9 +84,9 @@ enum class row_source : std::uint8_t {
   gated,   // (x / (1 + exp(-x))) * up
 };
 
-// Rows made ready for a matrix product: as floats, or quantized in blocks of 32 or 256 with the sums
-// of each 16 codes. One pass over x: norm, gate and quantization are fused here. Grid: (chunks of
-// 1024 values, rows).
+// Rows made ready for a matrix product: as floats, or quantized in blocks of 32 or 256 with the
+// sums of each 16 codes. One pass over x: norm, gate and quantization are fused here. Grid: (chunks
+// of 1024 values, rows).
 template <row_source Source, std::uint32_t Block>  // Block: 1 (floats), 32 or 256
 struct prepare_body {
   static constexpr std::uint32_t threads = 128, chunk = 1024, sixteens = chunk / 16;

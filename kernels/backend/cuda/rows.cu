@@ -8,9 +8,8 @@ runtime_code prepare(std::uint32_t block, const prepare_launch& w, std::uint32_t
                      stream_handle stream) {
   const auto run = [&]<std::uint32_t Block>() {
     using body = prepare_body<Source, Block>;
-    return launch<body>(
-        dim3(blocks_of(w.n, body::chunk), rows),
-        {w.x, w.n, w.scales, w.weight, w.up, w.values, w.q, w.d, w.sums}, stream);
+    return launch<body>(dim3(blocks_of(w.n, body::chunk), rows),
+                        {w.x, w.n, w.scales, w.weight, w.up, w.values, w.q, w.d, w.sums}, stream);
   };
   switch (block) {
     case 1:

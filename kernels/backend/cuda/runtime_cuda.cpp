@@ -243,10 +243,10 @@ result<std::vector<cuda_device>> cuda_devices() {
   // Nothing here may end the process, whatever state the driver is in.
   const auto refused = [](int code) {
     (void)cudaGetLastError();
-    return error{error_code::unsupported,
-                 "no GPU can be used: CUDA says " + std::to_string(code) + ", " +
-                     cuda::words_of(code),
-                 "install NVIDIA's driver, or set inference.engine to cpu"};
+    return error{
+        error_code::unsupported,
+        "no GPU can be used: CUDA says " + std::to_string(code) + ", " + cuda::words_of(code),
+        "install NVIDIA's driver, or set inference.engine to cpu"};
   };
   int count = 0;
   if (const int code = cudaGetDeviceCount(&count); code != 0) return refused(code);

@@ -1,8 +1,8 @@
 // What a code of the CUDA runtime means for the process.
 //
-// After a sticky error (a kernel's bad address, a failed launch, an uncorrectable memory error) every
-// further call on the context fails, and nothing computed since is to be trusted: the process ends,
-// its supervisor starts it again, and its jobs go on elsewhere. Source: CUDA Runtime API,
+// After a sticky error (a kernel's bad address, a failed launch, an uncorrectable memory error)
+// every further call on the context fails, and nothing computed since is to be trusted: the process
+// ends, its supervisor starts it again, and its jobs go on elsewhere. Source: CUDA Runtime API,
 // cudaError_t.
 #pragma once
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/backend/cpu/step_plan.hpp"
-#include "kernels/backend/cuda/attention_bodies.hpp"
+#include "kernels/backend/cuda/attention_places.hpp"
 
 namespace troupe::kernels::cuda {
 

@@ -52,8 +52,7 @@ struct tensor_tile_body {
     return static_cast<std::uint32_t>((a.w.k / unit_values + units - 1) / units);
   }
   TROUPE_BODY static std::uint32_t units_of(const arguments& a, std::uint32_t chunk) {
-    const std::uint32_t left =
-        static_cast<std::uint32_t>(a.w.k / unit_values) - chunk * units;
+    const std::uint32_t left = static_cast<std::uint32_t>(a.w.k / unit_values) - chunk * units;
     return left < units ? left : units;
   }
 
@@ -132,8 +131,7 @@ struct tensor_tile_body {
       unit_sums sums;
       if constexpr (wide) whole = s.whole[o][unit];
       if constexpr (sums_needed) sums = s.x_sums[m][unit];
-      const unit_result got =
-          finish_unit<Type>(c.first[i], halves ? c.second[i] : 0, sums, whole);
+      const unit_result got = finish_unit<Type>(c.first[i], halves ? c.second[i] : 0, sums, whole);
       if constexpr (wide) {
         isum[i] += got.isum;
         msum[i] += got.msum;
@@ -153,8 +151,8 @@ struct tensor_tile_body {
     const fragment_place f = fragment_of(at.thread % 32);
     TROUPE_UNROLL
     for (std::uint32_t i = 0; i < 4; ++i) {
-      const std::uint64_t n = std::uint64_t{at.block_x} * outputs + at.thread / 32 * 16 + f.group +
-                              i / 2 * 8;
+      const std::uint64_t n =
+          std::uint64_t{at.block_x} * outputs + at.thread / 32 * 16 + f.group + i / 2 * 8;
       const std::uint64_t row = std::uint64_t{at.block_y} * rows + group * 8 + f.pair * 2 + i % 2;
       if (n < a.w.n && row < a.rows) put(a, row, n, sum[i]);
     }

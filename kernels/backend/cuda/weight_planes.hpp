@@ -3,8 +3,8 @@
 //
 // The first plane holds each block without the scale that breaks its alignment (q8_0 32 bytes, q4_0
 // 16, q6_k 208; q4_k and q5_k whole, 144 and 176; float types whole), rows one after another; the
-// second, where there is one, the scales that were taken out (float16, one for each block). Together
-// they are as many bytes as the file's.
+// second, where there is one, the scales that were taken out (float16, one for each block).
+// Together they are as many bytes as the file's.
 //
 // A unit is 32 values along k: a block of q8_0 and q4_0, an eighth of a k-quant's. Its codes are
 // eight words of four int8 (k rising from the low byte); the value is (code - offset) times the
@@ -133,8 +133,8 @@ TROUPE_BODY unit_codes read_codes(const std::uint8_t* row, std::uint32_t unit) {
       if constexpr (Type == tensor_type::q5_k) fifth = load_quad(block + 16 + half * 16);
       TROUPE_UNROLL
       for (int i = 0; i < 4; ++i)
-        codes.word[half * 4 + i] = (nibbles.word[i] >> shift & 0x0f0f0f0fu) |
-                                   (fifth.word[i] >> j & 0x01010101u) << 4;
+        codes.word[half * 4 + i] =
+            (nibbles.word[i] >> shift & 0x0f0f0f0fu) | (fifth.word[i] >> j & 0x01010101u) << 4;
     }
   } else {
     static_assert(Type == tensor_type::q6_k);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <numeric>
@@ -64,8 +65,8 @@ inline std::int8_t byte_of(std::uint32_t word, std::uint32_t i) {
 }
 
 // What a warp's m16n8k32 of int8 does with its 32 lanes' fragments, by the tables of the PTX ISA:
-// element i of a lane's four words of A is row lane / 4 (+ 8 in words 1 and 3), column lane % 4 * 4 +
-// i % 4 (+ 16 in words 2 and 3); B alike with columns lane / 4; C is row lane / 4 (+ 8 for 2, 3),
+// element i of a lane's four words of A is row lane / 4 (+ 8 in words 1 and 3), column lane % 4 * 4
+// + i % 4 (+ 16 in words 2 and 3); B alike with columns lane / 4; C is row lane / 4 (+ 8 for 2, 3),
 // column lane % 4 * 2 + i % 2. `half`: only k below 16 (0) or from 16 (1); -1: both.
 template <class Body>
 void multiply_fragments(const typename Body::a_fragment (&a)[32],
@@ -129,28 +130,53 @@ void emulate_tensor_tile(grid blocks, const cuda::product_arguments& a, thread_o
     }
 }
 
+// Where the memory that kernels see comes from: the heap, or on a real device what both sides
+// reach.
+struct memory_hook {
+  void* (*take)(std::size_t bytes) = [](std::size_t bytes) { return std::malloc(bytes); };
+  void (*give)(void* memory) = [](void* memory) { std::free(memory); };
+};
+inline memory_hook& kernel_memory() {
+  static memory_hook hook;
+  return hook;
+}
+
 // Memory as the device gives it: at a multiple of 256, with guard bytes behind it.
 class device_bytes {
  public:
   explicit device_bytes(std::size_t bytes, std::uint8_t fill = 0xff)
-      : bytes_(bytes), memory_(bytes + 512 + 64, fill) {
+      : bytes_(bytes), memory_(kernel_memory().take(bytes + 512 + 64)) {
+    std::memset(memory_, fill, bytes + 512 + 64);
     std::memset(data() + bytes, 0x5a, 64);
   }
-  std::uint8_t* data() {
-    return memory_.data() + (256 - reinterpret_cast<std::uintptr_t>(memory_.data()) % 256);
+  template <class T>
+  explicit device_bytes(const std::vector<T>& values) : device_bytes(values.size() * sizeof(T)) {
+    if (!values.empty()) std::memcpy(data(), values.data(), bytes_);
+  }
+  ~device_bytes() { kernel_memory().give(memory_); }
+  device_bytes(const device_bytes&) = delete;
+  device_bytes& operator=(const device_bytes&) = delete;
+
+  std::uint8_t* data() const {
+    auto* begin = static_cast<std::uint8_t*>(memory_);
+    return begin + (256 - reinterpret_cast<std::uintptr_t>(begin) % 256);
   }
   template <class T>
-  T* as() {
+  T* as() const {
     return reinterpret_cast<T*>(data());
   }
-  bool guarded() {
+  template <class T>
+  std::vector<T> copied() const {
+    return {as<T>(), as<T>() + bytes_ / sizeof(T)};
+  }
+  bool guarded() const {
     return std::all_of(data() + bytes_, data() + bytes_ + 64,
                        [](std::uint8_t byte) { return byte == 0x5a; });
   }
 
  private:
   std::size_t bytes_;
-  std::vector<std::uint8_t> memory_;
+  void* memory_;
 };
 
 }  // namespace troupe::kernels::testing

@@ -2,185 +2,47 @@
 // for every type, any shape, and whatever order a block's threads run in.
 #include <doctest/doctest.h>
 
-#include <bit>
-#include <cmath>
-#include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "kernels/backend/cuda/row_bodies.hpp"
-#include "kernels/gguf/row_codec.hpp"
-#include "kernels/ops/matmul.hpp"
-#include "tests/unit/kernels/cuda_emulation.hpp"
+#include "tests/unit/kernels/cuda_problems.hpp"
 
 using namespace troupe::kernels;
-using namespace troupe::kernels::cuda;
 using namespace troupe::kernels::testing;
 
 namespace {
 
-constexpr std::uint32_t canary = 0x7fc0babe;  // a NaN that no kernel makes
-
-bool same(float a, float b) {
-  return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
-         (std::isnan(a) && std::isnan(b) && std::bit_cast<std::uint32_t>(a) != canary);
+template <std::uint32_t Block>
+void prepare(problem& p, thread_order order) {
+  using body = prepare_body<row_source::plain, Block>;
+  emulate<body>({static_cast<std::uint32_t>((p.k + body::chunk - 1) / body::chunk), p.rows},
+                {.x = p.device_x.as<float>(),
+                 .n = p.k,
+                 .scales = nullptr,
+                 .weight = nullptr,
+                 .up = nullptr,
+                 .values = p.values.as<float>(),
+                 .q = p.q.as<std::int8_t>(),
+                 .d = p.d.as<float>(),
+                 .sums = p.sums.as<std::int16_t>()},
+                order);
 }
 
-template <class Visit>
-void for_each_type(Visit visit) {
-  visit.template operator()<tensor_type::f32>();
-  visit.template operator()<tensor_type::f16>();
-  visit.template operator()<tensor_type::bf16>();
-  visit.template operator()<tensor_type::q8_0>();
-  visit.template operator()<tensor_type::q4_0>();
-  visit.template operator()<tensor_type::q4_k>();
-  visit.template operator()<tensor_type::q5_k>();
-  visit.template operator()<tensor_type::q6_k>();
+template <class Run>
+void check(problem&& p, const char* name, Run run, thread_order order) {
+  p.check(
+      std::string(name) + " order " + std::to_string(static_cast<int>(order)),
+      [order](problem& of) {
+        if (!quantized(of.type))
+          prepare<1>(of, order);
+        else if (by_256(of.type))
+          prepare<256>(of, order);
+        else
+          prepare<32>(of, order);
+      },
+      [&](const product_arguments& a) { run(a, order); });
 }
-
-// Random weights (encoded values, or raw bytes with finite scales, so that every code and scale
-// occurs) on "the device", random rows of x, and what the CPU's reference makes of them.
-struct problem {
-  problem(tensor_type t, std::uint64_t n_, std::uint64_t k_, std::uint32_t rows_, bool raw)
-      : type(t),
-        n(n_),
-        k(k_),
-        rows(rows_),
-        file(n * (k / row_of(t).elements) * row_of(t).bytes),
-        x(rows * k),
-        memory(weight_planes_of(t, n, k).bytes),
-        q(rows * k),
-        values(rows * k * 4),
-        d(rows * k * 4),
-        sums(rows * (k / 16 + 1) * 2),
-        random(static_cast<std::uint32_t>(n * 31 + k * 7 + rows)) {
-    make_weights(raw);
-    std::normal_distribution<float> normal;
-    for (float& value : x) value = normal(random);
-    if (rows > 2) std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(k), k, 0.0f);
-    if (rows > 3)
-      for (std::uint64_t i = 0; i < k; ++i) x[2 * k + i] *= 1e-38f;
-    if (rows > 4) x[3 * k + k / 2] = std::numeric_limits<float>::infinity();
-    place_weights();
-    expect();
-  }
-
-  void make_weights(bool raw) {
-    std::normal_distribution<float> normal;
-    if (!raw) {
-      std::vector<float> row(k);
-      for (std::uint64_t i = 0; i < n; ++i) {
-        for (float& value : row) value = normal(random);
-        REQUIRE(encode_row(type, row, std::span(file).subspan(i * file.size() / n, file.size() / n))
-                    .ok());
-      }
-      return;
-    }
-    for (std::byte& b : file) b = static_cast<std::byte>(random());
-    const tensor_type_row& geometry = row_of(type);
-    const auto put = [&](std::size_t at, auto value) {
-      std::memcpy(file.data() + at, &value, sizeof value);
-    };
-    for (std::size_t at = 0; at < file.size(); at += geometry.bytes) {
-      if (type == tensor_type::f32)
-        put(at, normal(random));
-      else if (type == tensor_type::bf16)
-        put(at, float_to_bfloat(normal(random)));
-      else
-        put(type == tensor_type::q6_k ? at + 208 : at, float_to_half(normal(random)));
-      if (has_minimum(type)) put(at + 2, float_to_half(normal(random)));
-    }
-  }
-
-  void place_weights() {
-    const weight_planes planes = weight_planes_of(type, n, k);
-    for (std::uint64_t i = 0; i < n; ++i)
-      split_row(type, k, reinterpret_cast<const std::uint8_t*>(file.data()) + i * file.size() / n,
-                memory.data() + i * planes.row_bytes,
-                memory.data() + planes.scales_at + i * planes.row_scales * 2);
-    matrix = {type, n, k, memory.data(),
-              planes.row_scales == 0
-                  ? nullptr
-                  : reinterpret_cast<const std::uint16_t*>(memory.data() + planes.scales_at)};
-  }
-
-  void expect() {
-    const matmul_backend& reference = *find_matmul_backend("reference");
-    const auto packed = reference.make(type, n, k, file);
-    reference.pack_rows(*packed, 0, n);
-    activations prepared;
-    prepared.reserve(type, k, rows);
-    reference.prepare(type, k, x, 0, rows, prepared);
-    expected.resize(rows * n);
-    reference.multiply(*packed, prepared, rows, 0, n, expected.data(), n);
-  }
-
-  template <std::uint32_t Block>
-  void prepare(thread_order order) {
-    using body = prepare_body<row_source::plain, Block>;
-    emulate<body>({static_cast<std::uint32_t>((k + body::chunk - 1) / body::chunk), rows},
-                  {.x = x.data(),
-                   .n = k,
-                   .scales = nullptr,
-                   .weight = nullptr,
-                   .up = nullptr,
-                   .values = values.as<float>(),
-                   .q = q.as<std::int8_t>(),
-                   .d = d.as<float>(),
-                   .sums = sums.as<std::int16_t>()},
-                  order);
-  }
-
-  template <class Run>
-  void check(const std::string& name, Run run, thread_order order) {
-    if (!quantized(type)) prepare<1>(order);
-    if (quantized(type) && !by_256(type)) prepare<32>(order);
-    if (by_256(type)) prepare<256>(order);
-    for (const bool add : {false, true}) {
-      const std::uint64_t stride = n + 3;
-      std::vector<float> out(rows * stride, add ? 0.5f : std::bit_cast<float>(canary));
-      run(product_arguments{.w = matrix,
-                            .rows = rows,
-                            .values = values.as<float>(),
-                            .q = q.as<std::int8_t>(),
-                            .d = d.as<float>(),
-                            .sums = sums.as<std::int16_t>(),
-                            .out = out.data(),
-                            .out_stride = stride,
-                            .add = add},
-          order);
-      std::size_t wrong = 0;
-      for (std::uint64_t row = 0; row < rows; ++row)
-        for (std::uint64_t i = 0; i < stride; ++i) {
-          const float before = add ? 0.5f : std::bit_cast<float>(canary);
-          const float wanted = i >= n ? before
-                               : add  ? before + expected[row * n + i]
-                                      : expected[row * n + i];
-          const float got = out[row * stride + i];
-          if (i >= n ? std::bit_cast<std::uint32_t>(got) != std::bit_cast<std::uint32_t>(wanted)
-                     : !same(got, wanted))
-            ++wrong;
-        }
-      INFO(name << " " << row_of(type).name << " n=" << n << " k=" << k << " rows=" << rows
-                << " order=" << static_cast<int>(order) << " add=" << add);
-      CHECK(wrong == 0);
-    }
-    CHECK(memory.guarded());
-    CHECK(q.guarded());
-    CHECK(d.guarded());
-    CHECK(sums.guarded());
-  }
-
-  tensor_type type;
-  std::uint64_t n, k;
-  std::uint32_t rows;
-  std::vector<std::byte> file;
-  std::vector<float> x, expected;
-  device_bytes memory, q, values, d, sums;
-  device_matrix matrix;
-  std::mt19937 random;
-};
 
 std::uint32_t cut(std::uint64_t size, std::uint32_t by) {
   return static_cast<std::uint32_t>((size + by - 1) / by);
@@ -236,22 +98,53 @@ TEST_CASE("cuda: products of one to eight rows have the reference's bits, in any
     for (const thread_order order : thread_orders) {
       for (const std::uint64_t n : {1u, 5u, 16u, 19u}) {
         const std::uint64_t k = block == 1 ? n * 37 + 3 : block * n;
-        problem(Type, n, k, 1, n % 2 == 0).check("few 1", few_rows<Type, 1>, order);
-        problem(Type, n, k, 2, true).check("few 2", few_rows<Type, 2>, order);
-        problem(Type, n, k, 3, false).check("few 4", few_rows<Type, 4>, order);
-        problem(Type, n, k, 8, true).check("few 8", few_rows<Type, 8>, order);
-        problem(Type, n, k, 11, true).check("few 8 in two", few_rows<Type, 8>, order);
+        check(problem(Type, n, k, 1, n % 2 == 0), "few 1", few_rows<Type, 1>, order);
+        check(problem(Type, n, k, 2, true), "few 2", few_rows<Type, 2>, order);
+        check(problem(Type, n, k, 3, false), "few 4", few_rows<Type, 4>, order);
+        check(problem(Type, n, k, 8, true), "few 8", few_rows<Type, 8>, order);
+        check(problem(Type, n, k, 11, true), "few 8 in two", few_rows<Type, 8>, order);
       }
     }
   });
 }
 
+namespace {
+
+// Every thread reads what its neighbour writes, with no step in between: what a missing barrier is.
+struct racing_body {
+  static constexpr std::uint32_t threads = 8;
+  using arguments = float*;
+  struct shared {
+    float x[threads];
+  };
+  struct registers {};
+  static std::uint32_t steps(const arguments&, const place&) { return 1; }
+  static void step(std::uint32_t, const arguments& out, const place& at, shared& s, registers&) {
+    s.x[at.thread] = static_cast<float>(at.thread);
+    out[at.thread] = s.x[(at.thread + 1) % threads];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("cuda: the emulation finds a missing barrier") {
+  std::vector<std::vector<std::uint32_t>> seen;
+  for (const thread_order order : thread_orders) {
+    std::vector<float> out(racing_body::threads);
+    emulate<racing_body>({}, out.data(), order);
+    std::vector<std::uint32_t> bits;
+    for (const float value : out) bits.push_back(std::bit_cast<std::uint32_t>(value));
+    seen.push_back(bits);
+  }
+  CHECK((seen[0] != seen[1] && seen[1] != seen[2]));
+}
+
 TEST_CASE("cuda: products over rows longer than one chunk of k have the reference's bits") {
   for_each_type([]<tensor_type Type>() {
     const std::uint64_t k = 4096 + (quantized(Type) ? 512 : 41);
-    problem(Type, 6, k, 5, true).check("few 8", few_rows<Type, 8>, thread_order::mixed);
-    problem(Type, 6, k, 1, true).check("few 1", few_rows<Type, 1>, thread_order::mixed);
-    problem(Type, 70, k, 9, true).check("many", many_rows<Type, 2>, thread_order::mixed);
+    check(problem(Type, 6, k, 5, true), "few 8", few_rows<Type, 8>, thread_order::mixed);
+    check(problem(Type, 6, k, 1, true), "few 1", few_rows<Type, 1>, thread_order::mixed);
+    check(problem(Type, 70, k, 9, true), "many", many_rows<Type, 2>, thread_order::mixed);
   });
 }
 
@@ -261,10 +154,10 @@ TEST_CASE("cuda: products of many rows, tensor cores' fragments too, have the re
     for (const thread_order order : thread_orders)
       for (const std::uint32_t rows : {1u, 8u, 17u, 33u}) {
         const std::uint64_t n = 40 + rows, k = block == 1 ? 97 : block * (1 + rows % 3);
-        problem(Type, n, k, rows, rows % 2 == 0).check("many 16", many_rows<Type, 2>, order);
-        problem(Type, n, k, rows, true).check("many 64", many_rows<Type, 8>, order);
+        check(problem(Type, n, k, rows, rows % 2 == 0), "many 16", many_rows<Type, 2>, order);
+        check(problem(Type, n, k, rows, true), "many 64", many_rows<Type, 8>, order);
       }
-    problem(Type, 130, block == 1 ? 128 : 512, 67, true)
-        .check("many 64", many_rows<Type, 8>, thread_order::mixed);
+    check(problem(Type, 130, block == 1 ? 128 : 512, 67, true), "many 64", many_rows<Type, 8>,
+          thread_order::mixed);
   });
 }

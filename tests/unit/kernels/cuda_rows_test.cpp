@@ -7,185 +7,46 @@
 #include <random>
 #include <vector>
 
-#include "kernels/backend/cuda/kv_bodies.hpp"
+#include "kernels/backend/cuda/attention_bodies.hpp"
+#include "kernels/backend/cuda/merge_spans_body.hpp"
 #include "kernels/backend/cuda/row_bodies.hpp"
 #include "kernels/gguf/row_codec.hpp"
 #include "kernels/ops/lane_sum.hpp"
-#include "kernels/ops/row_ops.hpp"
-#include "tests/unit/kernels/cuda_emulation.hpp"
+#include "tests/unit/kernels/cuda_pages.hpp"
 
 using namespace troupe::kernels;
-using namespace troupe::kernels::cuda;
 using namespace troupe::kernels::testing;
 
 namespace {
 
-const row_ops& reference() {
-  return *find_row_ops("reference");
+template <kv_type Type>
+void store(paged& p, thread_order order) {
+  p.store_on_gpu([order](const rotate_arguments& a, std::uint32_t rows) {
+    emulate<rotate_and_store_body<Type>>({1, rows}, a, order);
+  });
 }
 
-std::size_t differences(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  std::size_t wrong = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    if (std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i])) ++wrong;
-  return wrong;
+template <kv_type Type, std::uint32_t Rows>
+std::vector<float> attend(paged& p, bool split, thread_order order) {
+  return p.attend_on_gpu(Rows, split, [&](const attention_arguments& a, std::uint32_t tiles) {
+    emulate<attend_body<Type, Rows>>({tiles, split ? a.spans : 1}, a, order);
+    if (split) emulate<merge_spans_body>({tiles, Rows}, a, order);
+  });
 }
-
-std::vector<float> random_floats(std::size_t count, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(random);
-  return values;
-}
-
-// One sequence of a step: rows of queries, keys and values from `position` on, keys and values of
-// the positions before already in the store.
-struct attention_case {
-  kv_type type;
-  std::uint32_t heads, heads_kv, dimension, position, tokens;
-};
-
-struct paged {
-  explicit paged(const attention_case& c)
-      : of(c),
-        blocks_total((c.position + c.tokens + 15) / 16 + 2),
-        block_bytes(kv_head_bytes(c.type, c.dimension) * c.heads_kv),
-        cpu(blocks_total * block_bytes),
-        gpu(blocks_total * block_bytes) {
-    for (std::uint32_t b = 0; b < blocks_total; ++b) blocks.push_back((b * 5 + 3) % blocks_total);
-    while (std::size_t{blocks_total} % 5 == 0) {  // 5 and the count share a factor: no permutation
-      blocks.clear();
-      for (std::uint32_t b = 0; b < blocks_total; ++b) blocks.push_back(blocks_total - 1 - b);
-      break;
-    }
-    const std::uint32_t all = c.position + c.tokens;
-    width = (c.heads + 2 * c.heads_kv) * c.dimension;
-    rows = random_floats(std::size_t{all} * width, c.position * 7 + c.tokens);
-    const std::vector<float> turns = random_floats(std::size_t{all} * c.dimension, 5);
-    for (std::uint32_t p = 0; p < all; ++p)
-      for (std::uint32_t d = 0; d < c.dimension; d += 2) {
-        const float angle = turns[p * c.dimension + d];
-        cosines.insert(cosines.end(), 2, std::cos(angle));
-        sines.push_back(-std::sin(angle));
-        sines.push_back(std::sin(angle));
-      }
-  }
-
-  // The CPU's rows and store.
-  std::vector<float> compute_on_cpu() {
-    const std::uint32_t all = of.position + of.tokens;
-    kv_layer layer{cpu.data(), block_bytes, of.heads_kv, of.dimension};
-    std::vector<float> turned = rows;
-    const attention_ops& ops = reference().attention_of(of.type);
-    for (std::uint32_t p = 0; p < all; ++p) {
-      float* row = &turned[std::size_t{p} * width];
-      reference().elementwise.rotate(row, of.heads + of.heads_kv, of.dimension,
-                                     &cosines[p * of.dimension], &sines[p * of.dimension]);
-      const float* keys = row + of.heads * of.dimension;
-      ops.store(layer, blocks[p / 16], p % 16, keys, keys + of.heads_kv * of.dimension);
-    }
-    std::vector<float> out(std::size_t{of.tokens} * of.heads * of.dimension);
-    std::vector<float> scratch(attention_scratch(of.dimension));
-    const std::uint32_t group = of.heads / of.heads_kv;
-    for (std::uint32_t head = 0; head < of.heads_kv; ++head)
-      for (std::uint32_t begin = 0; begin < of.tokens * group; begin += 16)
-        ops.attend({.store = layer,
-                    .blocks = blocks.data(),
-                    .first_position = of.position,
-                    .kv_head = head,
-                    .group = group,
-                    .row_begin = begin,
-                    .row_end = std::min(begin + 16, of.tokens * group),
-                    .queries = &turned[std::size_t{of.position} * width],
-                    .query_stride = width,
-                    .out = out.data(),
-                    .out_stride = std::uint64_t{of.heads} * of.dimension,
-                    .scale = 1.0f / std::sqrt(static_cast<float>(of.dimension)),
-                    .scratch = scratch.data()});
-    return out;
-  }
-
-  template <kv_type Type>
-  void store_on_gpu(thread_order order) {
-    const std::uint32_t all = of.position + of.tokens;
-    turned = rows;
-    std::vector<std::uint32_t> at;
-    for (std::uint32_t p = 0; p < all; ++p) {
-      at.push_back(blocks[p / 16]);
-      at.push_back(p % 16);
-    }
-    emulate<rotate_and_store_body<Type>>({1, all},
-                                         {.store = store(),
-                                          .rows = turned.data(),
-                                          .stride = width,
-                                          .heads = of.heads,
-                                          .cosines = cosines.data(),
-                                          .sines = sines.data(),
-                                          .at = at.data()},
-                                         order);
-  }
-
-  template <kv_type Type, std::uint32_t Rows>
-  std::vector<float> attend_on_gpu(bool split, thread_order order) {
-    const std::uint32_t group = of.heads / of.heads_kv;
-    std::vector<attention_tile> tiles;
-    for (std::uint32_t head = 0; head < of.heads_kv; ++head)
-      for (std::uint32_t begin = 0; begin < of.tokens * group; begin += Rows)
-        tiles.push_back({.row = 0,
-                         .position = of.position,
-                         .kv_head = head,
-                         .begin = begin,
-                         .end = std::min(begin + Rows, of.tokens * group),
-                         .blocks_at = 1});
-    std::vector<std::uint32_t> table{99999};
-    table.insert(table.end(), blocks.begin(), blocks.end());
-    std::vector<float> out(std::size_t{of.tokens} * of.heads * of.dimension, -7.0f);
-    const std::uint32_t spans = (of.position + of.tokens + 255) / 256;
-    std::vector<float> partial(tiles.size() * spans * Rows * (of.dimension + 2),
-                               std::nanf(""));
-    const attention_arguments a{.store = store(),
-                                .tiles = tiles.data(),
-                                .blocks = table.data(),
-                                .group = group,
-                                .queries = &turned[std::size_t{of.position} * width],
-                                .query_stride = width,
-                                .out = out.data(),
-                                .out_stride = std::uint64_t{of.heads} * of.dimension,
-                                .scale = 1.0f / std::sqrt(static_cast<float>(of.dimension)),
-                                .partial = split ? partial.data() : nullptr,
-                                .spans = spans,
-                                .rows_of_tile = Rows};
-    const auto count = static_cast<std::uint32_t>(tiles.size());
-    emulate<attend_body<Type, Rows>>({count, split ? spans : 1}, a, order);
-    if (split) emulate<merge_spans_body>({count, Rows}, a, order);
-    return out;
-  }
-
-  device_kv store() { return {gpu.data(), block_bytes, of.heads_kv, of.dimension}; }
-
-  attention_case of;
-  std::uint32_t blocks_total, width = 0;
-  std::uint64_t block_bytes;
-  device_bytes cpu, gpu;
-  std::vector<std::uint32_t> blocks;
-  std::vector<float> rows, turned, cosines, sines;
-};
 
 template <kv_type Type>
 void check_attention(const attention_case& c, thread_order order) {
   paged p(c);
   const std::vector<float> wanted = p.compute_on_cpu();
-  p.store_on_gpu<Type>(order);
+  store<Type>(p, order);
   INFO("type " << static_cast<int>(Type) << " heads " << c.heads << "/" << c.heads_kv << " of "
                << c.dimension << ", " << c.tokens << " tokens at " << c.position << ", order "
                << static_cast<int>(order));
   CHECK(std::memcmp(p.cpu.data(), p.gpu.data(), p.blocks_total * p.block_bytes) == 0);
   for (const bool split : {false, true}) {
-    CHECK(differences(p.attend_on_gpu<Type, 16>(split, order), wanted) == 0);
-    CHECK(differences(p.attend_on_gpu<Type, 8>(split, order), wanted) == 0);
-    CHECK(differences(p.attend_on_gpu<Type, 4>(split, order), wanted) == 0);
+    CHECK(differences(attend<Type, 16>(p, split, order), wanted) == 0);
+    CHECK(differences(attend<Type, 8>(p, split, order), wanted) == 0);
+    CHECK(differences(attend<Type, 4>(p, split, order), wanted) == 0);
   }
   CHECK(p.gpu.guarded());
 }
@@ -224,11 +85,10 @@ TEST_CASE("cuda: norm, gate and their quantization agree with the reference's ro
       }
       emulate<rms_scale_body>({1, rows}, {x.data(), n, 1e-5f, scales.data()}, order);
       const auto chunks = static_cast<std::uint32_t>((n + 1023) / 1024);
-      emulate<prepare_body<row_source::normed, 1>>(
-          {chunks, rows},
-          {x.data(), n, scales.data(), weight.data(), nullptr, got.data(), nullptr, nullptr,
-           nullptr},
-          order);
+      emulate<prepare_body<row_source::normed, 1>>({chunks, rows},
+                                                   {x.data(), n, scales.data(), weight.data(),
+                                                    nullptr, got.data(), nullptr, nullptr, nullptr},
+                                                   order);
       CHECK(differences(got, wanted) == 0);
       emulate<prepare_body<row_source::gated, 1>>(
           {chunks, rows},
@@ -249,9 +109,9 @@ TEST_CASE("cuda: quantizing what the norm and the gate give is quantizing their 
     std::vector<std::int16_t> sums(rows * n / 16);
     const auto to = reinterpret_cast<std::uintptr_t>(q.data());
     std::int8_t* aligned = q.data() + (16 - to % 16) % 16;
-    emulate<prepare_body<Source, Block>>({2, rows},
-                                         {from, n, scales.data(), weight.data(), nullptr,
-                                          normed.data(), aligned, d.data(), sums.data()});
+    emulate<prepare_body<Source, Block>>(
+        {2, rows}, {from, n, scales.data(), weight.data(), nullptr, normed.data(), aligned,
+                    d.data(), sums.data()});
     std::vector<int> all(aligned, aligned + rows * n);
     for (const float scale : d) all.push_back(std::bit_cast<int>(scale));
     all.insert(all.end(), sums.begin(), sums.end());
@@ -283,14 +143,7 @@ TEST_CASE("cuda: embedding rows and gathered rows are copied whole") {
 }
 
 TEST_CASE("cuda: attention has the reference's bits for any split, tile and thread order") {
-  const attention_case cases[] = {
-      {kv_type::f16, 4, 2, 64, 0, 1},     {kv_type::f16, 4, 1, 64, 15, 2},
-      {kv_type::f16, 2, 2, 80, 16, 5},    {kv_type::f16, 8, 1, 128, 31, 3},
-      {kv_type::f16, 3, 3, 20, 250, 12},  {kv_type::f16, 8, 2, 64, 255, 1},
-      {kv_type::f16, 8, 2, 64, 256, 1},   {kv_type::f16, 4, 1, 128, 700, 1},
-      {kv_type::f16, 2, 1, 256, 505, 20}, {kv_type::f16, 6, 2, 16, 0, 40},
-  };
-  for (attention_case c : cases) {
+  for (attention_case c : attention_cases) {
     check_attention<kv_type::f16>(c, thread_order::mixed);
     c.type = kv_type::q8_0;
     check_attention<kv_type::q8_0>(c, thread_order::mixed);
@@ -304,14 +157,13 @@ TEST_CASE("cuda: attention has the reference's bits for any split, tile and thre
 TEST_CASE("cuda: what lies behind a row's position never reaches it") {
   paged p({kv_type::f16, 2, 1, 64, 20, 3});
   const std::vector<float> wanted = p.compute_on_cpu();
-  p.store_on_gpu<kv_type::f16>(thread_order::rising);
+  store<kv_type::f16>(p, thread_order::rising);
   for (std::uint32_t slot = 23; slot < 32; ++slot)  // the rest of the last block: infinities
     for (std::uint32_t d = 0; d < 64; ++d) {
-      auto* keys = reinterpret_cast<std::uint16_t*>(
-          p.store().keys(kv_type::f16, p.blocks[1], 0));
+      auto* keys = reinterpret_cast<std::uint16_t*>(p.store().keys(kv_type::f16, p.blocks[1], 0));
       keys[d * 16 + slot % 16] = 0x7c00;
       keys[64 * 16 + slot % 16 * 64 + d] = 0x7c00;
     }
-  CHECK(differences(p.attend_on_gpu<kv_type::f16, 16>(false, thread_order::rising), wanted) == 0);
-  CHECK(differences(p.attend_on_gpu<kv_type::f16, 4>(true, thread_order::rising), wanted) == 0);
+  CHECK(differences(attend<kv_type::f16, 16>(p, false, thread_order::rising), wanted) == 0);
+  CHECK(differences(attend<kv_type::f16, 4>(p, true, thread_order::rising), wanted) == 0);
 }

@@ -1,4 +1,5 @@
 // Stands in for the CUDA engine in a build without nvcc.
+#include "kernels/cuda_bench.hpp"
 #include "kernels/cuda_engine.hpp"
 
 namespace troupe::kernels {
@@ -18,6 +19,10 @@ result<std::vector<cuda_device>> cuda_devices() {
 
 result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model>,
                                                  const engine_settings&, const cuda_settings&) {
+  return absent();
+}
+
+result<cuda_bench_report> bench_cuda(const cuda_settings&, const cuda_bench_request&) {
   return absent();
 }
 
