@@ -15,13 +15,18 @@
 
 namespace troupe::kernels::testing {
 
+// The cases are small: so is what is taken from the device at a time.
+inline const cuda_settings small_device{.memory = {.pool_small_bytes = 4 << 20,
+                                                   .pool_medium_bytes = 8 << 20,
+                                                   .pool_large_bytes = 16 << 20}};
+
 struct both_engines {
   both_engines(const recipe& from, engine_settings settings) : weights(from) {
     settings.threads = 1;
     auto cpu = make_cpu_engine(weights.get(), settings);
     REQUIRE(cpu.ok());
     on_cpu = std::move(*cpu);
-    auto gpu = make_cuda_engine(weights.get(), settings, {});
+    auto gpu = make_cuda_engine(weights.get(), settings, small_device);
     INFO((gpu.ok() ? std::string() : gpu.failure().text()));
     REQUIRE(gpu.ok());
     on_gpu = std::move(*gpu);

@@ -48,6 +48,7 @@ TEST_CASE("played GPU: the description names the device's class, and all memory 
 TEST_CASE("played GPU: what does not fit is refused as a value, and the device stays usable") {
   const random_model weights{recipe{}};
   const auto code = [&](engine_settings settings, cuda_settings cuda) {
+    cuda.memory.pool_small_bytes = cuda.memory.pool_medium_bytes = 8 << 20;
     auto made = make_cuda_engine(weights.get(), settings, cuda);
     return made.ok() ? error_code::ok : made.failure().code;
   };
@@ -71,7 +72,7 @@ TEST_CASE("played GPU: what does not fit is refused as a value, and the device s
 
 TEST_CASE("played GPU: KV blocks leave, come back and move whole") {
   using namespace troupe::kernels::cuda;
-  auto on = device::open({});
+  auto on = device::open(small_device);
   REQUIRE(on.ok());
   auto work = stream::make();
   REQUIRE(work.ok());

@@ -1,12 +1,16 @@
 // Runs a body (body_math.hpp) as a kernel: one barrier after each of its steps.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/backend/cuda/launches.hpp"
 
 namespace troupe::kernels::cuda {
 
 template <class Body>
 __global__ void __launch_bounds__(Body::threads) run_body(const typename Body::arguments a) {
+  static_assert(std::is_trivially_default_constructible_v<typename Body::shared>,
+                "every thread would run its constructor");
   __shared__ typename Body::shared shared;
   typename Body::registers registers{};
   const place at{blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x};

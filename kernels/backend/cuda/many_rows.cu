@@ -14,16 +14,19 @@ __device__ __forceinline__ void multiply_fragments(const typename Body::a_fragme
                                                    const typename Body::b_fragment& b,
                                                    typename Body::c_fragment& c) {
   if constexpr (Body::halves) {
-    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
         "{%7,%7,%7,%7};"
         : "=r"(c.first[0]), "=r"(c.first[1]), "=r"(c.first[2]), "=r"(c.first[3])
         : "r"(a.word[0]), "r"(a.word[1]), "r"(b.word[0]), "r"(0));
-    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
         "{%7,%7,%7,%7};"
         : "=r"(c.second[0]), "=r"(c.second[1]), "=r"(c.second[2]), "=r"(c.second[3])
         : "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[1]), "r"(0));
   } else {
-    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+    asm volatile(
+        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
         "{%10,%10,%10,%10};"
         : "=r"(c.first[0]), "=r"(c.first[1]), "=r"(c.first[2]), "=r"(c.first[3])
         : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[0]),
@@ -34,6 +37,8 @@ __device__ __forceinline__ void multiply_fragments(const typename Body::a_fragme
 template <tensor_type Type, std::uint32_t Groups>
 __global__ void __launch_bounds__(128) run_tensor_tile(const product_arguments a) {
   using body = tensor_tile_body<Type, Groups>;
+  static_assert(std::is_trivially_default_constructible_v<typename body::shared>,
+                "every thread would run its constructor");
   __shared__ typename body::shared shared;
   typename body::registers r{};
   const place at{blockIdx.x, blockIdx.y, 0, threadIdx.x};

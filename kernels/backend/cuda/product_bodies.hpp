@@ -28,7 +28,7 @@ TROUPE_BODY void put(const product_arguments& a, std::uint64_t row, std::uint64_
 
 // Sums of the codes of a unit of x, and of its two halves.
 struct unit_sums {
-  std::int32_t first = 0, second = 0;
+  std::int32_t first, second;
 };
 TROUPE_BODY unit_sums read_sums(const product_arguments& a, std::uint64_t row, std::uint32_t unit) {
   const std::int16_t* at = a.sums + row * (a.w.k / 16) + unit * 2;
@@ -115,7 +115,7 @@ struct few_rows_body {
                                         shared& s) {
     const weight_planes planes = weight_planes_of(Type, a.w.n, a.w.k);
     unit_codes codes[outputs];
-    unit_scales whole[outputs];
+    unit_scales whole[outputs] = {};
     block_scales scales[outputs];
     const std::uint32_t block = wide ? unit / 8 : unit;
     const bool first_of_block = !wide || unit % 8 == 0;

@@ -127,8 +127,8 @@ struct tensor_tile_body {
     for (std::uint32_t i = 0; i < 4; ++i) {
       const std::uint32_t o = thread / 32 * 16 + f.group + i / 2 * 8;
       const std::uint32_t m = group * 8 + f.pair * 2 + i % 2;
-      unit_scales whole;
-      unit_sums sums;
+      unit_scales whole = {};
+      unit_sums sums = {};
       if constexpr (wide) whole = s.whole[o][unit];
       if constexpr (sums_needed) sums = s.x_sums[m][unit];
       const unit_result got = finish_unit<Type>(c.first[i], halves ? c.second[i] : 0, sums, whole);

@@ -156,7 +156,7 @@ TROUPE_BODY unit_codes read_codes(const std::uint8_t* row, std::uint32_t unit) {
 // The whole-number scales of a k-quant's unit: q4_k and q5_k its scale and minimum, q6_k the scales
 // of its first and second 16 values.
 struct unit_scales {
-  std::int32_t first = 1, second = 0;
+  std::int32_t first, second;
 };
 
 template <tensor_type Type>
