@@ -95,6 +95,10 @@ constexpr setting_row rows[] = {
      "Instruction set to compute with; empty takes the machine's best; the answer's bits are the "
      "same with each.",
      text_form::choice, "|reference|portable|avx2|avx512|amx"},
+    {"inference.engine", text, "", "cpu", 3, 4, false,
+     "What computes: cpu; cuda, a GPU; or auto, a GPU where one is found. Without a usable GPU the "
+     "processor computes, and the log says why.",
+     text_form::choice, "cpu|cuda|auto"},
     {"inference.kv_bytes", bytes, "bytes", "256MiB", 0, 64 * tib, false,
      "Memory of one model's KV store; 0 takes room for four sequences of the model's whole "
      "context, or what there is."},
@@ -121,6 +125,19 @@ constexpr setting_row rows[] = {
      "Most sequences that run at the same time."},
     {"inference.queue_max", integer, "sequences", "1024", 0, 1048576, true,
      "Most sequences that wait for a place; more are refused."},
+
+    {"gpu.device", integer, "", "0", 0, 255, false,
+     "Which GPU computes, as CUDA counts them."},
+    {"gpu.pool_small_bytes", bytes, "bytes", "256MiB", mib, tib, false,
+     "GPU memory that is taken at a time for pieces up to 1 MiB."},
+    {"gpu.pool_medium_bytes", bytes, "bytes", "1GiB", mib, tib, false,
+     "GPU memory that is taken at a time for pieces up to 64 MiB."},
+    {"gpu.pool_large_bytes", bytes, "bytes", "4GiB", mib, tib, false,
+     "GPU memory that is taken at a time for larger pieces."},
+    {"gpu.reserve_bytes", bytes, "bytes", "512MiB", 0, tib, false,
+     "GPU memory that is left to the driver and to others."},
+    {"gpu.model_bytes_max", bytes, "bytes", "0", 0, tib, false,
+     "Most GPU memory of one model: weights, KV store and a step's rows; 0 is what there is."},
 
     {"cache.local_bytes_max", bytes, "bytes", "64MiB", 0, tib, true,
      "Memory of the node's own tier of cached answers; 0 turns it off."},

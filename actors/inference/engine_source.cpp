@@ -1,5 +1,7 @@
 #include "actors/inference/engine_source.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <numeric>
@@ -9,9 +11,10 @@
 namespace troupe {
 namespace {
 
-class cpu_engine_source final : public engine_source {
+class configured_engine_source final : public engine_source {
  public:
-  explicit cpu_engine_source(const inference_settings& settings) : settings_(settings) {}
+  configured_engine_source(const inference_settings& settings, cuda_maker on_gpu)
+      : settings_(settings), on_gpu_(std::move(on_gpu)) {}
 
   result<made_engine> make(const proto::LoadEngine& wish) override {
     const auto begin = std::chrono::steady_clock::now();
@@ -30,14 +33,18 @@ class cpu_engine_source final : public engine_source {
     engine_settings.batch_tokens_max = settings_.batch_tokens_max;
     engine_settings.variant = settings_.variant;
     engine_settings.affinity = settings_.affinity;
-    auto engine = kernels::make_cpu_engine(*weights, engine_settings);
-    if (!engine) return engine.failure();
-    made_engine made{std::move(*engine), {}};
+    made_engine made;
+    if (settings_.engine != engine_choice::cpu) made = make_on_gpu(*weights, engine_settings, need);
+    if (made.engine == nullptr) {
+      auto engine = kernels::make_cpu_engine(*weights, engine_settings);
+      if (!engine) return engine.failure();
+      made.engine = std::move(*engine);
+      auto canary = run_canary(*made.engine, *(*weights)->words, settings_.canary_tokens);
+      if (!canary) return canary.failure();
+      made.facts.canary_ids = std::move(*canary);
+    }
     made.facts.description = made.engine->description();
     made.facts.words = (*weights)->words;
-    auto canary = run_canary(*made.engine, *made.facts.words, settings_.canary_tokens);
-    if (!canary) return canary.failure();
-    made.facts.canary_ids = std::move(*canary);
     made.facts.load_us =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                        std::chrono::steady_clock::now() - begin)
@@ -46,13 +53,54 @@ class cpu_engine_source final : public engine_source {
   }
 
  private:
+  // Without an engine where the GPU is refused.
+  made_engine make_on_gpu(const std::shared_ptr<const kernels::model>& weights,
+                          const kernels::engine_settings& settings,
+                          const kernels::memory_need& need) {
+    made_engine made;
+    auto engine = on_gpu_(weights, settings, settings_.cuda);
+    if (!engine) return refuse(engine.failure());
+    auto canary = run_canary(**engine, *weights->words, settings_.canary_tokens);
+    if (!canary) return refuse(canary.failure());
+    kernels::engine_settings small = settings;
+    small.kv_bytes = need.kv_block_bytes * canary_blocks(**engine);
+    auto judge = kernels::make_cpu_engine(weights, small);
+    if (!judge) return refuse(judge.failure());
+    auto wanted = run_canary(**judge, *weights->words, settings_.canary_tokens);
+    if (!wanted) return refuse(wanted.failure());
+    if (*canary != *wanted)
+      return refuse({error_code::internal, "the GPU's canary is not the processor's",
+                     "this GPU or its driver computes differently: do not use it"});
+    made.engine = std::move(*engine);
+    made.facts.canary_ids = std::move(*canary);
+    return made;
+  }
+
+  // As many as run_canary() can use, no more than the engine under test has: both are then cut to
+  // the same prompt and count.
+  std::uint64_t canary_blocks(const kernels::engine& on) const {
+    constexpr std::uint64_t prompt_tokens_max = 16;
+    return std::min<std::uint64_t>(kernels::blocks_for(prompt_tokens_max + settings_.canary_tokens),
+                                   on.description().kv_blocks);
+  }
+
+  made_engine refuse(const error& why) const {
+    if (settings_.engine == engine_choice::cuda)
+      spdlog::warn("gpu_refused reason=\"{}\": the processor computes", why.text());
+    else
+      spdlog::info("gpu_not_used reason=\"{}\"", why.text());
+    return {};
+  }
+
   inference_settings settings_;
+  cuda_maker on_gpu_;
 };
 
 }  // namespace
 
-std::shared_ptr<engine_source> make_cpu_engine_source(const inference_settings& settings) {
-  return std::make_shared<cpu_engine_source>(settings);
+std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
+                                                  cuda_maker on_gpu) {
+  return std::make_shared<configured_engine_source>(settings, std::move(on_gpu));
 }
 
 result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,

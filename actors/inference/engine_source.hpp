@@ -1,10 +1,15 @@
 // Makes engines for the inference actor: opens the file, checks the fit, builds the engine, runs
 // the canary.
 //
+// Where the settings ask for a GPU, its canary must be the processor's, token for token: the two
+// have one order of arithmetic. A GPU that is absent, too small or wrong is refused with a line in
+// the log, and the processor computes.
+//
 // Threading: make() may be called from any one thread at a time; the engine then belongs to the
 // caller.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,7 +30,12 @@ class engine_source {
   virtual result<made_engine> make(const proto::LoadEngine& wish) = 0;
 };
 
-std::shared_ptr<engine_source> make_cpu_engine_source(const inference_settings& settings);
+using cuda_maker = std::function<result<std::unique_ptr<kernels::engine>>(
+    std::shared_ptr<const kernels::model>, const kernels::engine_settings&,
+    const kernels::cuda_settings&)>;
+
+std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
+                                                  cuda_maker on_gpu = kernels::make_cuda_engine);
 
 // The first `count` greedy tokens after a fixed prompt, end tokens not regarded: equal wherever
 // file and numerics class are equal. The engine's blocks must be free; their content is

@@ -129,7 +129,7 @@ role_handle spawn_inference(caf::actor_system& system, const inference_settings&
   plan.gauge = std::move(gauge);
   plan.detached = true;
   plan.make = [settings, &office, load](notify_self notify) -> std::unique_ptr<role> {
-    inference_aside aside{make_cpu_engine_source(settings), std::make_unique<background_thread>(),
+    inference_aside aside{make_engine_source(settings), std::make_unique<background_thread>(),
                           std::make_unique<background_thread>()};
     return std::make_unique<inference_role>(settings, office, std::move(notify), std::move(aside),
                                             load);

@@ -9,17 +9,26 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda_engine.hpp"
 #include "kernels/kv/kv_type.hpp"
 
 namespace troupe {
+
+enum class engine_choice {
+  cpu,
+  cuda,  // a GPU; the processor where none can be used, with a warning
+  any,   // a GPU where one is found
+};
 
 struct inference_settings {
   std::string node;  // own node's name
   std::uint64_t incarnation =
       0;            // of the node; a fence that names another one is refused. 0: not checked
   int threads = 0;  // 0: the machine's cores
-  std::vector<int> affinity;                    // cores for the engine's threads; empty: no pinning
-  std::string variant;                          // instruction set; empty: the best of this machine
+  std::vector<int> affinity;  // cores for the engine's threads; empty: no pinning
+  std::string variant;        // instruction set; empty: the best of this machine
+  engine_choice engine = engine_choice::cpu;
+  kernels::cuda_settings cuda;
   std::uint32_t batch_tokens_max = 512;         // in one step
   std::uint32_t batch_sequences_max = 32;       // in one step
   std::uint32_t prefill_chunk_max = 128;        // prompt tokens in one step beside decodes

@@ -88,6 +88,16 @@ inference_settings inference_part(const settings& from) {
   for (const std::int64_t core : from.integers("inference.affinity"))
     out.affinity.push_back(static_cast<int>(core));
   out.variant = from.text("inference.variant");
+  const std::string engine = from.text("inference.engine");
+  out.engine = engine == "cuda"   ? engine_choice::cuda
+               : engine == "auto" ? engine_choice::any
+                                  : engine_choice::cpu;
+  out.cuda.device = bounded<int>(from.integer("gpu.device"));
+  out.cuda.memory = {.pool_small_bytes = from.bytes("gpu.pool_small_bytes"),
+                     .pool_medium_bytes = from.bytes("gpu.pool_medium_bytes"),
+                     .pool_large_bytes = from.bytes("gpu.pool_large_bytes"),
+                     .reserve_bytes = from.bytes("gpu.reserve_bytes"),
+                     .model_bytes_max = from.bytes("gpu.model_bytes_max")};
   out.kv = kv_type_of(from);
   out.batch_tokens_max = bounded<std::uint32_t>(from.integer("inference.batch_tokens_max"));
   out.batching = from.flag("inference.batching");

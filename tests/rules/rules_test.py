@@ -41,6 +41,10 @@ class RulesTest(unittest.TestCase):
         self.assert_found(rules.dead_headers(tree), "config/b.hpp")
         self.assertEqual(rules.dead_sources(tree, "build x.o: CXX /src/config/a.cpp"), [])
         self.assert_found(rules.dead_sources(tree, "build x.o: CXX /src/config/c.cpp"), "config/a.cpp")
+        kernel = {"kernels/backend/cuda/a.cu": "", "kernels/backend/cuda/b_cuda.cpp": "", "kernels/backend/cuda/c.cpp": ""}
+        self.assertEqual(len(rules.dead_sources(kernel, "/kernels/backend/cuda/rows.cu")), 3)  # nvcc was found
+        self.assert_found(rules.dead_sources(kernel, ""), "c.cpp")
+        self.assertEqual(len(rules.dead_sources(kernel, "")), 1)
         self.assert_found(rules.dead_scripts({"tools/lonely": "#!/bin/sh\n", "README.md": "none"}), "tools/lonely")
         self.assertEqual(rules.dead_scripts({"tools/known": "#!/bin/sh\n", "README.md": "tools/known"}), [])
 

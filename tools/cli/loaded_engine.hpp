@@ -6,7 +6,7 @@
 #include <string>
 
 #include "config/outcome.hpp"
-#include "kernels/engine.hpp"
+#include "kernels/cuda_engine.hpp"
 #include "kernels/model/model.hpp"
 
 namespace troupe::cli {
@@ -16,6 +16,8 @@ struct engine_request {
   int threads = 0;      // 0: the machine's cores
   std::string variant;  // empty: the machine's best
   kernels::kv_type kv = kernels::kv_type::f16;
+  bool on_gpu = false;
+  kernels::cuda_settings cuda;
 };
 
 struct loaded_engine {

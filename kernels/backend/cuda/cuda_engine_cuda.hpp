@@ -1,0 +1,96 @@
+// The engine on one GPU. Its order of arithmetic is the CPU's (cpu-1, cpu-1-kvq8) word for word;
+// its numerics class has its own name until a device has shown the same bits.
+//
+// A step is one copy to the device, a chain of kernels on one stream, and one copy back. Which
+// kernel computes a product or a span may depend on the batch, its bits may not. Threading: one
+// thread at a time calls step().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/backend/cpu/step_plan.hpp"
+#include "kernels/backend/cuda/cuda_kv_cuda.hpp"
+#include "kernels/backend/cuda/cuda_weights_cuda.hpp"
+#include "kernels/backend/cuda/launches.hpp"
+#include "kernels/backend/cuda/step_upload.hpp"
+#include "kernels/ops/rope.hpp"
+
+namespace troupe::kernels::cuda {
+
+class cuda_engine final : public engine {
+ public:
+  struct parts {
+    std::shared_ptr<device> on;
+    std::shared_ptr<const model> source;
+    std::string name;  // whose memory it is
+    std::unique_ptr<stream> work;
+    std::unique_ptr<cuda_weights> weights;
+    std::unique_ptr<cuda_kv> kv;
+    kv_type type = kv_type::f16;
+    std::uint32_t batch_tokens_max = 0;
+  };
+  explicit cuda_engine(parts from);
+  ~cuda_engine() override;
+
+  const engine_description& description() const override { return description_; }
+  result<step_logits> step(std::span<const sequence_step> batch) override;
+
+ private:
+  // Prepared rows of x in the form that matrices of one kind read.
+  struct prepared {
+    device_buffer values, q, d, sums;
+  };
+  // What the rows are made of, beside their length and number.
+  struct row_making {
+    row_source source = row_source::plain;
+    const float* x = nullptr;
+    std::uint64_t n = 0;
+    const float* weight = nullptr;
+    const float* up = nullptr;
+  };
+
+  status reserve(std::uint32_t rows);
+  status reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values);
+  status upload();
+  void compute_layers();
+  void compute_attention(const cuda_layer& layer, const device_kv& store, bool last);
+  void attend(const device_kv& store, const std::vector<tile_group>& groups);
+  void keep_output_rows();
+  void compute_feed_forward(const cuda_layer& layer, std::uint32_t rows);
+  void compute_outputs();
+  status copy_outputs(step_logits& out);
+
+  void prepare_for(std::initializer_list<const device_matrix*> readers, const row_making& what,
+                   std::uint32_t rows);
+  void multiply(const device_matrix& w, std::uint32_t rows, float* out, std::uint64_t stride,
+                bool add = false);
+  void note(runtime_code code) {
+    if (code_ == 0) code_ = code;
+  }
+  void extend_angles(std::uint32_t positions);
+  template <class T>
+  const T* uploaded(std::uint64_t at) const {
+    return reinterpret_cast<const T*>(step_memory_.as<std::uint8_t>() + at);
+  }
+
+  parts parts_;
+  const hyperparameters& shape_;
+  engine_description description_;
+  rope_angles angles_;
+  step_plan plan_;
+  step_upload layout_;
+  std::uint64_t query_width_, kv_width_, qkv_width_, prepared_width_;
+  std::vector<float> cosines_, sines_;            // of every position seen so far
+  std::vector<float> step_cosines_, step_sines_;  // of the step's rows
+  bool reads_[3] = {};                            // whether a matrix reads that kind of x
+  runtime_code code_ = 0;                         // the first launch that was refused
+
+  pinned_bytes staging_, answers_;
+  device_buffer step_memory_, stream_, kept_, scales_, qkv_, attended_, kept_attended_;
+  device_buffer gate_, up_, logits_, hidden_, partial_;
+  prepared prepared_[3];  // floats, by 32, by 256
+};
+
+}  // namespace troupe::kernels::cuda

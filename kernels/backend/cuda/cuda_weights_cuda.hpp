@@ -1,0 +1,40 @@
+// A model's weights on a GPU: each matrix in planes (weight_planes.hpp), norms as floats.
+//
+// Immutable after load.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/backend/cuda/runtime_cuda.hpp"
+#include "kernels/backend/cuda/weight_planes.hpp"
+#include "kernels/model/model.hpp"
+
+namespace troupe::kernels::cuda {
+
+struct cuda_layer {
+  const float *attention_norm = nullptr, *feed_forward_norm = nullptr;
+  device_matrix query, key, value, attention_output, gate, up, down;
+};
+
+class cuda_weights {
+ public:
+  // Errors: resource_exhausted.
+  static result<std::unique_ptr<cuda_weights>> load(const model& source, device& on,
+                                                    const stream& copies, const std::string& owner);
+
+  std::vector<cuda_layer> layers;
+  const float* output_norm = nullptr;
+  device_matrix embedding, output;  // one and the same where the output is tied
+  std::uint64_t bytes = 0;
+
+ private:
+  friend class weight_uploads;
+  std::vector<device_buffer> memory_;
+};
+
+// Bytes that load() takes.
+std::uint64_t cuda_weight_bytes(const model& source);
+
+}  // namespace troupe::kernels::cuda

@@ -1,0 +1,275 @@
+#include "kernels/backend/cuda/runtime_cuda.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <utility>
+
+#include "kernels/backend/cuda/runtime_verdict.hpp"
+
+namespace troupe::kernels {
+namespace cuda {
+namespace {
+
+constexpr int capability_least = 80;
+
+std::string words_of(int code) {
+  return cudaGetErrorString(static_cast<cudaError_t>(code));
+}
+
+}  // namespace
+
+status check(int code, const std::string& doing) {
+  const runtime_verdict verdict = verdict_of(code);
+  if (verdict == runtime_verdict::fine) return {};
+  if (verdict == runtime_verdict::sticky) {
+    std::fprintf(stderr,
+                 "cuda_device_lost doing=\"%s\" code=%d reason=\"%s\": the process ends; its "
+                 "supervisor starts it again and its jobs go on elsewhere\n",
+                 doing.c_str(), code, words_of(code).c_str());
+    std::fflush(stderr);
+    std::abort();
+  }
+  (void)cudaGetLastError();  // else the next launch would report this one again
+  return error_of(code, doing, words_of(code));
+}
+
+result<std::unique_ptr<stream>> stream::make() {
+  std::unique_ptr<stream> made(new stream);
+  if (status s = check(cudaStreamCreateWithFlags(&made->stream_, cudaStreamNonBlocking),
+                       "making a stream");
+      !s)
+    return s.failure();
+  return made;
+}
+
+stream::~stream() {
+  if (stream_ != nullptr) cudaStreamDestroy(stream_);
+}
+
+status stream::wait(const std::string& doing) const {
+  return check(cudaStreamSynchronize(stream_), doing);
+}
+
+result<std::unique_ptr<event>> event::make(bool timed) {
+  std::unique_ptr<event> made(new event);
+  const unsigned flags = timed ? cudaEventDefault : cudaEventDisableTiming;
+  if (status s = check(cudaEventCreateWithFlags(&made->event_, flags), "making an event"); !s)
+    return s.failure();
+  return made;
+}
+
+event::~event() {
+  if (event_ != nullptr) cudaEventDestroy(event_);
+}
+
+status event::record(const stream& on) {
+  return check(cudaEventRecord(event_, on.get()), "recording an event");
+}
+
+status event::wait() {
+  return check(cudaEventSynchronize(event_), "waiting for an event");
+}
+
+result<double> event::seconds(const event& begin, const event& end) {
+  float ms = 0;
+  if (status s = check(cudaEventElapsedTime(&ms, begin.event_, end.event_), "reading a time"); !s)
+    return s.failure();
+  return ms / 1000.0;
+}
+
+pinned_bytes::~pinned_bytes() {
+  if (data_ != nullptr) cudaFreeHost(data_);
+}
+
+status pinned_bytes::reserve(std::uint64_t bytes) {
+  if (bytes <= bytes_) return {};
+  if (data_ != nullptr) cudaFreeHost(data_);
+  data_ = nullptr;
+  bytes_ = 0;
+  void* memory = nullptr;
+  if (status s = check(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault),
+                       "taking " + std::to_string(bytes) + " bytes of pinned memory");
+      !s)
+    return s;
+  data_ = static_cast<std::uint8_t*>(memory);
+  bytes_ = bytes;
+  return {};
+}
+
+// Beneath the pools: the runtime's stream-ordered allocator.
+class device::runtime_source final : public memory_source {
+ public:
+  explicit runtime_source(const stream& on) : on_(on) {}
+
+  result<device_address> take(std::uint64_t bytes) override {
+    void* memory = nullptr;
+    const std::string doing = "taking " + std::to_string(bytes) + " bytes of device memory";
+    if (status s = check(cudaMallocAsync(&memory, bytes, on_.get()), doing); !s) return s.failure();
+    if (status s = on_.wait(doing); !s) return s.failure();  // others' streams use it next
+    return reinterpret_cast<device_address>(memory);
+  }
+  void give_back(device_address at, std::uint64_t) override {
+    cudaFreeAsync(reinterpret_cast<void*>(at), on_.get());
+    cudaStreamSynchronize(on_.get());
+  }
+  std::uint64_t free_bytes() override {
+    std::size_t free = 0, total = 0;
+    return cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
+  }
+
+ private:
+  const stream& on_;
+};
+
+result<std::shared_ptr<device>> device::open(const cuda_settings& settings) {
+  static std::mutex guard;
+  static std::map<int, std::weak_ptr<device>> opened;
+  const std::lock_guard lock{guard};
+  if (auto there = opened[settings.device].lock()) return there;
+  auto devices = cuda_devices();
+  if (!devices) return devices.failure();
+  const cuda_device* found = nullptr;
+  for (const cuda_device& d : *devices)
+    if (d.index == settings.device) found = &d;
+  if (found == nullptr)
+    return error{error_code::invalid_argument,
+                 "gpu.device is " + std::to_string(settings.device) + "; this machine has " +
+                     std::to_string(devices->size()) + " that the CUDA engine can use",
+                 "choose another, or set inference.engine to cpu"};
+  std::shared_ptr<device> made(new device);
+  made->description_ = *found;
+  if (status s = made->bind(); !s) return s.failure();
+  auto on = stream::make();
+  if (!on) return on.failure();
+  made->allocations_ = std::move(*on);
+  made->source_ = std::make_unique<runtime_source>(*made->allocations_);
+  made->pools_ = std::make_unique<memory_pools>(settings.memory, *made->source_);
+  const std::uint64_t free = found->memory_bytes_free, reserve = settings.memory.reserve_bytes;
+  made->resident_ = std::make_unique<resident_models>(free > reserve ? free - reserve : 0);
+  opened[settings.device] = made;
+  return made;
+}
+
+device::~device() {
+  (void)bind();
+  pools_.reset();
+}
+
+status device::bind() const {
+  return check(cudaSetDevice(description_.index), "choosing the device");
+}
+
+result<std::uint8_t*> device::allocate(std::uint64_t bytes, const std::string& owner) {
+  const std::lock_guard lock{guard_};
+  auto at = pools_->allocate(bytes, owner);
+  if (!at) return at.failure();
+  return reinterpret_cast<std::uint8_t*>(*at);
+}
+
+void device::release(std::uint8_t* memory) {
+  const std::lock_guard lock{guard_};
+  pools_->release(reinterpret_cast<device_address>(memory));
+}
+
+std::uint64_t device::used_by(const std::string& owner) {
+  const std::lock_guard lock{guard_};
+  return pools_->used_by(owner);
+}
+
+pool_state device::state(pool_size of) {
+  const std::lock_guard lock{guard_};
+  return pools_->state(of);
+}
+
+status device::admit(const std::string& name, std::uint64_t bytes) {
+  const std::lock_guard lock{guard_};
+  auto going = resident_->to_make_room(bytes);
+  if (!going) return going.failure();
+  if (!going->empty()) {
+    std::string names;
+    for (const std::string& one : *going) names += (names.empty() ? "" : ", ") + one;
+    return error{error_code::resource_exhausted,
+                 "the weights of " + name + " (" + std::to_string(bytes) +
+                     " bytes) do not fit beside what is on the GPU",
+                 "unload " + names + " first: least recently used"};
+  }
+  resident_->add(name, bytes);
+  return {};
+}
+
+void device::leave(const std::string& name) {
+  const std::lock_guard lock{guard_};
+  resident_->remove(name);
+}
+
+void device::use(const std::string& name) {
+  const std::lock_guard lock{guard_};
+  resident_->use(name);
+}
+
+device_buffer::~device_buffer() {
+  if (data_ != nullptr) on_->release(data_);
+}
+
+device_buffer::device_buffer(device_buffer&& other) noexcept
+    : on_(other.on_),
+      data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)) {}
+
+device_buffer& device_buffer::operator=(device_buffer&& other) noexcept {
+  std::swap(on_, other.on_);
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+status device_buffer::reserve(device& on, std::uint64_t bytes, const std::string& owner) {
+  if (bytes <= bytes_) return {};
+  if (data_ != nullptr) on.release(data_);
+  data_ = nullptr;
+  bytes_ = 0;
+  auto made = on.allocate(bytes, owner);
+  if (!made) return made.failure();
+  on_ = &on;
+  data_ = *made;
+  bytes_ = bytes;
+  return {};
+}
+
+}  // namespace cuda
+
+result<std::vector<cuda_device>> cuda_devices() {
+  // Nothing here may end the process, whatever state the driver is in.
+  const auto refused = [](int code) {
+    (void)cudaGetLastError();
+    return error{
+        error_code::unsupported,
+        "no GPU can be used: CUDA says " + std::to_string(code) + ", " + cuda::words_of(code),
+        "install NVIDIA's driver, or set inference.engine to cpu"};
+  };
+  int count = 0;
+  if (const int code = cudaGetDeviceCount(&count); code != 0) return refused(code);
+  std::vector<cuda_device> found;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties{};
+    if (const int code = cudaGetDeviceProperties(&properties, i); code != 0) return refused(code);
+    cuda_device d{.index = i,
+                  .name = properties.name,
+                  .compute_capability = properties.major * 10 + properties.minor,
+                  .multiprocessors = properties.multiProcessorCount,
+                  .memory_bytes = properties.totalGlobalMem};
+    if (d.compute_capability < cuda::capability_least) continue;
+    std::size_t free = 0, total = 0;
+    if (cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess)
+      d.memory_bytes_free = free;
+    found.push_back(std::move(d));
+  }
+  if (found.empty())
+    return error{error_code::unsupported,
+                 std::to_string(count) + " GPUs, none of compute capability 8.0 or more",
+                 "set inference.engine to cpu"};
+  return found;
+}
+
+}  // namespace troupe::kernels

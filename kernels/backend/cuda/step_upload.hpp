@@ -1,0 +1,40 @@
+// What one step's kernels read beside weights: laid out in one piece of memory, so that a single
+// copy brings it to the device.
+//
+// Pure. Attention's tiles are grouped by how many rows they have at most (4, 8 or 16), since a
+// kernel is made for each; the groups of the whole step come first, then those of the last layer,
+// which computes the rows that are asked for alone.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/backend/cpu/step_plan.hpp"
+#include "kernels/backend/cuda/attention_places.hpp"
+
+namespace troupe::kernels::cuda {
+
+inline constexpr std::uint32_t tile_sizes[] = {4, 8, 16};
+
+struct tile_group {
+  std::uint32_t rows_max = 0;
+  std::uint64_t at = 0;  // byte offset of its tiles
+  std::uint32_t count = 0;
+  std::uint32_t spans = 0;  // of the longest
+};
+
+struct step_upload {
+  std::vector<std::uint8_t> bytes;
+  // Byte offsets; each a multiple of 16.
+  std::uint64_t tokens = 0, slots = 0, cosines = 0, sines = 0;
+  std::uint64_t outputs = 0, logits = 0, hidden = 0;  // row indexes
+  std::uint64_t blocks = 0;
+  std::vector<tile_group> tiles, output_tiles;
+};
+
+// cosines, sines: plan.rows() rows of `dimension` floats. group: query heads of one kv head.
+void lay_out(const step_plan& plan, std::uint32_t group, std::span<const float> cosines,
+             std::span<const float> sines, step_upload& into);
+
+}  // namespace troupe::kernels::cuda

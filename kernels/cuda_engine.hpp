@@ -1,0 +1,46 @@
+// The door to the CUDA engine: which GPUs there are, and an engine (engine.hpp) on one of them.
+//
+// Needs no CUDA header, no driver and no device to be called: where one is missing, the answer is
+// an error that says which. Numerics classes: cuda-smXX-1 and cuda-smXX-1-kvq8.
+#pragma once
+
+#include "kernels/engine.hpp"
+
+namespace troupe::kernels {
+
+// How a GPU's memory is divided.
+struct device_memory_settings {
+  // Taken from the device at a time for requests up to 1 MiB, up to 64 MiB, and larger ones.
+  std::uint64_t pool_small_bytes = std::uint64_t{256} << 20;
+  std::uint64_t pool_medium_bytes = std::uint64_t{1} << 30;
+  std::uint64_t pool_large_bytes = std::uint64_t{4} << 30;
+  std::uint64_t reserve_bytes = std::uint64_t{512} << 20;  // never taken
+  // One model's weights, KV and rows; 0: no bound but the device's.
+  std::uint64_t model_bytes_max = 0;
+};
+
+struct cuda_settings {
+  int device = 0;
+  device_memory_settings memory = {};
+};
+
+struct cuda_device {
+  int index = 0;
+  std::string name;
+  int compute_capability = 0;  // 90 for 9.0
+  int multiprocessors = 0;
+  std::uint64_t memory_bytes = 0, memory_bytes_free = 0;
+};
+
+// Errors: unsupported, where this build has no CUDA engine or this machine no device for it.
+result<std::vector<cuda_device>> cuda_devices();
+
+// The engine ends the process where the device is lost (a sticky error): nothing computed since is
+// to be trusted. `affinity`, `threads` and `variant` of `settings` are the CPU's and not regarded.
+// Errors: as cuda_devices(); invalid_argument (no such device, bounds); unsupported (a shape that
+// the kernels do not take); resource_exhausted.
+result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> weights,
+                                                 const engine_settings& settings,
+                                                 const cuda_settings& cuda);
+
+}  // namespace troupe::kernels

@@ -1,0 +1,145 @@
+// launches.hpp for the played device: the grids that the .cu files start, with their bodies run on
+// the host.
+#include "kernels/backend/cuda/attention_bodies.hpp"
+#include "kernels/backend/cuda/launches.hpp"
+#include "kernels/backend/cuda/merge_spans_body.hpp"
+#include "tests/unit/kernels/cuda_emulation.hpp"
+
+namespace troupe::kernels::cuda {
+namespace {
+
+using testing::emulate;
+using testing::thread_order;
+
+std::uint32_t cut(std::uint64_t size, std::uint32_t by) {
+  return static_cast<std::uint32_t>((size + by - 1) / by);
+}
+
+template <class Visit>
+runtime_code for_type(tensor_type type, Visit visit) {
+  switch (type) {
+    case tensor_type::f32:
+      visit.template operator()<tensor_type::f32>();
+      break;
+    case tensor_type::f16:
+      visit.template operator()<tensor_type::f16>();
+      break;
+    case tensor_type::bf16:
+      visit.template operator()<tensor_type::bf16>();
+      break;
+    case tensor_type::q8_0:
+      visit.template operator()<tensor_type::q8_0>();
+      break;
+    case tensor_type::q4_0:
+      visit.template operator()<tensor_type::q4_0>();
+      break;
+    case tensor_type::q4_k:
+      visit.template operator()<tensor_type::q4_k>();
+      break;
+    case tensor_type::q5_k:
+      visit.template operator()<tensor_type::q5_k>();
+      break;
+    case tensor_type::q6_k:
+      visit.template operator()<tensor_type::q6_k>();
+      break;
+  }
+  return 0;
+}
+
+template <row_source Source>
+void prepare(std::uint32_t block, const prepare_launch& w, std::uint32_t rows) {
+  const auto run = [&]<std::uint32_t Block>() {
+    using body = prepare_body<Source, Block>;
+    emulate<body>({cut(w.n, body::chunk), rows},
+                  {w.x, w.n, w.scales, w.weight, w.up, w.values, w.q, w.d, w.sums},
+                  thread_order::mixed);
+  };
+  if (block == 1) run.template operator()<1>();
+  if (block == 32) run.template operator()<32>();
+  if (block == 256) run.template operator()<256>();
+}
+
+template <kv_type Type>
+void attend(const attention_arguments& a, std::uint32_t tiles) {
+  const testing::grid blocks{tiles, a.partial == nullptr ? 1 : a.spans};
+  if (a.rows_of_tile == 4) emulate<attend_body<Type, 4>>(blocks, a, thread_order::mixed);
+  if (a.rows_of_tile == 8) emulate<attend_body<Type, 8>>(blocks, a, thread_order::mixed);
+  if (a.rows_of_tile == 16) emulate<attend_body<Type, 16>>(blocks, a, thread_order::mixed);
+}
+
+}  // namespace
+
+runtime_code launch_embed(const embed_launch& what, std::uint32_t rows, stream_handle) {
+  return for_type(what.table.type, [&]<tensor_type Type>() {
+    emulate<embed_body<Type>>({1, rows}, {what.table, what.tokens, what.out});
+  });
+}
+
+runtime_code launch_rms_scale(const rms_scale_body::arguments& what, std::uint32_t rows,
+                              stream_handle) {
+  emulate<rms_scale_body>({1, rows}, what, thread_order::mixed);
+  return 0;
+}
+
+runtime_code launch_prepare(row_source source, std::uint32_t block, const prepare_launch& what,
+                            std::uint32_t rows, stream_handle) {
+  if (source == row_source::plain) prepare<row_source::plain>(block, what, rows);
+  if (source == row_source::normed) prepare<row_source::normed>(block, what, rows);
+  if (source == row_source::gated) prepare<row_source::gated>(block, what, rows);
+  return 0;
+}
+
+runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t rows, stream_handle) {
+  emulate<gather_body>({1, rows}, what, thread_order::falling);
+  return 0;
+}
+
+runtime_code launch_few_rows(const product_arguments& a, stream_handle) {
+  return for_type(a.w.type, [&]<tensor_type Type>() {
+    if constexpr (quantized(Type)) {
+      using body = few_rows_body<Type, 8>;
+      emulate<body>({cut(a.w.n, body::outputs), cut(a.rows, 8)}, a, thread_order::mixed);
+    } else {
+      using body = few_rows_float_body<Type, 8>;
+      emulate<body>({cut(a.w.n, body::outputs), cut(a.rows, 8)}, a, thread_order::mixed);
+    }
+  });
+}
+
+runtime_code launch_many_rows(const product_arguments& a, stream_handle) {
+  return for_type(a.w.type, [&]<tensor_type Type>() {
+    if constexpr (quantized(Type)) {
+      using body = tensor_tile_body<Type, 2>;
+      testing::emulate_tensor_tile<body>({cut(a.w.n, body::outputs), cut(a.rows, body::rows)}, a,
+                                         thread_order::mixed);
+    } else {
+      using body = float_tile_body<Type>;
+      emulate<body>({cut(a.w.n, body::side), cut(a.rows, body::side)}, a, thread_order::mixed);
+    }
+  });
+}
+
+runtime_code launch_product(const product_arguments& what, stream_handle stream) {
+  return what.rows <= 8 ? launch_few_rows(what, stream) : launch_many_rows(what, stream);
+}
+
+runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,
+                                     stream_handle) {
+  if (type == kv_type::f16)
+    emulate<rotate_and_store_body<kv_type::f16>>({1, rows}, what, thread_order::mixed);
+  else
+    emulate<rotate_and_store_body<kv_type::q8_0>>({1, rows}, what, thread_order::mixed);
+  return 0;
+}
+
+runtime_code launch_attention(kv_type type, const attention_arguments& what, std::uint32_t tiles,
+                              stream_handle) {
+  if (type == kv_type::f16)
+    attend<kv_type::f16>(what, tiles);
+  else
+    attend<kv_type::q8_0>(what, tiles);
+  if (what.partial != nullptr) emulate<merge_spans_body>({tiles, what.rows_of_tile}, what);
+  return 0;
+}
+
+}  // namespace troupe::kernels::cuda
