@@ -126,8 +126,7 @@ constexpr setting_row rows[] = {
     {"inference.queue_max", integer, "sequences", "1024", 0, 1048576, true,
      "Most sequences that wait for a place; more are refused."},
 
-    {"gpu.device", integer, "", "0", 0, 255, false,
-     "Which GPU computes, as CUDA counts them."},
+    {"gpu.device", integer, "", "0", 0, 255, false, "Which GPU computes, as CUDA counts them."},
     {"gpu.pool_small_bytes", bytes, "bytes", "256MiB", mib, tib, false,
      "GPU memory that is taken at a time for pieces up to 1 MiB."},
     {"gpu.pool_medium_bytes", bytes, "bytes", "1GiB", mib, tib, false,

@@ -84,8 +84,9 @@ class configured_engine_source final : public engine_source {
                                    on.description().kv_blocks);
   }
 
+  // A GPU that is absent is news only to who asked for it; one that computes wrongly always is.
   made_engine refuse(const error& why) const {
-    if (settings_.engine == engine_choice::cuda)
+    if (settings_.engine == engine_choice::cuda || why.code != error_code::unsupported)
       spdlog::warn("gpu_refused reason=\"{}\": the processor computes", why.text());
     else
       spdlog::info("gpu_not_used reason=\"{}\"", why.text());

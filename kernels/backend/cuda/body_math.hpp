@@ -11,6 +11,7 @@
 #pragma once
 
 #include <bit>
+#include <cassert>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -138,6 +139,7 @@ TROUPE_BODY quad load_quad(const std::uint8_t* from) {
   value.word[2] = loaded.z;
   value.word[3] = loaded.w;
 #else
+  assert(reinterpret_cast<std::uintptr_t>(from) % sizeof value == 0);  // the device would fault
   std::memcpy(&value, from, sizeof value);
 #endif
   return value;

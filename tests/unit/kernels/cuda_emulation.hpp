@@ -6,6 +6,10 @@
 // nobody wrote shows too.
 #pragma once
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -141,19 +145,24 @@ inline memory_hook& kernel_memory() {
   return hook;
 }
 
-// Memory as the device gives it: at a multiple of 256, with guard bytes behind it.
+// Memory as the device gives it: at a multiple of 256, with guard bytes behind it, which the
+// address sanitizer lets nobody read.
 class device_bytes {
  public:
   explicit device_bytes(std::size_t bytes, std::uint8_t fill = 0xff)
       : bytes_(bytes), memory_(kernel_memory().take(bytes + 512 + 64)) {
     std::memset(memory_, fill, bytes + 512 + 64);
-    std::memset(data() + bytes, 0x5a, 64);
+    std::memset(data() + bytes, 0x5a, guard_bytes);
+    forbid_guard();
   }
   template <class T>
   explicit device_bytes(const std::vector<T>& values) : device_bytes(values.size() * sizeof(T)) {
     if (!values.empty()) std::memcpy(data(), values.data(), bytes_);
   }
-  ~device_bytes() { kernel_memory().give(memory_); }
+  ~device_bytes() {
+    allow_guard();
+    kernel_memory().give(memory_);
+  }
   device_bytes(const device_bytes&) = delete;
   device_bytes& operator=(const device_bytes&) = delete;
 
@@ -170,11 +179,27 @@ class device_bytes {
     return {as<T>(), as<T>() + bytes_ / sizeof(T)};
   }
   bool guarded() const {
-    return std::all_of(data() + bytes_, data() + bytes_ + 64,
-                       [](std::uint8_t byte) { return byte == 0x5a; });
+    allow_guard();
+    const bool whole = std::all_of(data() + bytes_, data() + bytes_ + guard_bytes,
+                                   [](std::uint8_t byte) { return byte == 0x5a; });
+    forbid_guard();
+    return whole;
   }
 
  private:
+  static constexpr std::size_t guard_bytes = 64;
+#if defined(__SANITIZE_ADDRESS__)
+  void forbid_guard() const {
+    __asan_poison_memory_region(data() + bytes_, guard_bytes);
+  }
+  void allow_guard() const {
+    __asan_unpoison_memory_region(data() + bytes_, guard_bytes);
+  }
+#else
+  void forbid_guard() const {}
+  void allow_guard() const {}
+#endif
+
   std::size_t bytes_;
   void* memory_;
 };
