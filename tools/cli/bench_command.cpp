@@ -56,7 +56,8 @@ int bench_engine(const engine_bench_request& request) {
 }  // namespace
 
 void add_bench(CLI::App& app, action& chosen) {
-  CLI::App& bench = *app.add_subcommand("bench", "measure the engine or the link on this machine");
+  CLI::App& bench =
+      *app.add_subcommand("bench", "measure the engine, the link or monitoring on this machine");
   bench.require_subcommand(1);
 
   auto request = std::make_shared<engine_bench_request>();
@@ -78,6 +79,7 @@ void add_bench(CLI::App& app, action& chosen) {
   command.callback([&chosen, request] { chosen = [request] { return bench_engine(*request); }; });
 
   add_bench_link(bench, chosen);
+  add_bench_monitoring(bench, chosen);
 }
 
 }  // namespace troupe::cli
