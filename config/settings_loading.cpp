@@ -8,6 +8,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "config/objective.hpp"
 #include "config/settings_yaml.hpp"
 
 namespace troupe {
@@ -153,6 +154,12 @@ void settings_loading::check_relations() {
   if (s.duration("membership.heartbeat_interval") * 2 > s.duration("membership.down_after"))
     clash("membership.heartbeat_interval", "membership.down_after",
           "at most half of membership.down_after");
+  for (const std::string& wish : s.list("monitoring.objectives"))
+    if (!read_objective(wish))
+      problem(s.origin("monitoring.objectives"), "monitoring.objectives",
+              "found \"" + wish +
+                  "\"; allowed: MODEL:MILLISECONDS or MODEL:MILLISECONDS:SHARE, as "
+                  "in mixtral:1500:0.99");
 }
 
 result<settings> settings_loading::finish() {

@@ -238,6 +238,38 @@ constexpr setting_row rows[] = {
 
     {"monitoring.window", duration, "", "10s", 100 * ms, hour, true,
      "Time over which busy shares and rates are taken."},
+    {"monitoring.slow_job", duration, "", "30s", ms, day, false,
+     "A job that takes so long counts as slow: its story is kept longer, its spans are always "
+     "exported."},
+    {"monitoring.traces", text, "", "", 0, 2048, false,
+     "Collector of OpenTelemetry that spans are posted to, such as "
+     "http://127.0.0.1:4318/v1/traces; empty: none."},
+    {"monitoring.traces_ratio", number, "", "1", 0, 1, false,
+     "Share of jobs whose spans are exported; failed, slow and moved ones are in any case."},
+    {"monitoring.webhook", text, "", "", 0, 2048, false,
+     "Address that alerts are posted to as JSON, such as http://127.0.0.1:8080/alerts; empty: "
+     "none."},
+    {"monitoring.alertmanager", text, "", "", 0, 2048, false,
+     "Prometheus's Alertmanager that alerts are posted to, such as http://127.0.0.1:9093; empty: "
+     "none."},
+    {"monitoring.first_token_max", duration, "", "0s", 0, day, false,
+     "An alert is told when one job in a hundred waits longer for its first token; 0: none is."},
+    {"monitoring.error_rate_max", number, "", "0.05", 0, 1, false,
+     "An alert is told when a larger share of a minute's jobs fails; 0: none is."},
+    {"monitoring.memory_share_max", number, "", "0.95", 0, 1, false,
+     "An alert is told when a larger share of the machine's memory is in use; 0: none is."},
+    {"monitoring.tokens_per_second_min", number, "tokens/s", "0", 0, 1e9, false,
+     "An alert is told when jobs run and get fewer tokens together; 0: none is."},
+    {"monitoring.jobs_min", integer, "jobs", "20", 1, 1'000'000, false,
+     "Fewer jobs in a window say nothing of rates and percentiles."},
+    {"monitoring.alert_after", duration, "", "6s", 0, hour, false, "What lasts less is no alert."},
+    {"monitoring.alerts_per_minute", integer, "alerts", "10", 1, 10'000, false,
+     "Most alerts that are told in a minute; more are counted and shown, not told."},
+    {"monitoring.learn", flag, "", "true", 0, 0, false,
+     "Learns what is usual at each hour of the day, and tells what is far from it."},
+    {"monitoring.objectives", text_list, "", "", 0, 64, false,
+     "Latency objectives MODEL:MILLISECONDS or MODEL:MILLISECONDS:SHARE: of the jobs whose model's "
+     "name contains MODEL, that share (0.99) has its first token in time."},
 };
 
 }  // namespace

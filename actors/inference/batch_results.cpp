@@ -58,6 +58,8 @@ inference_core::effects inference_core::absorb(const batch& done,
     sequence& s = *done.sequences[i];
     const kernels::sequence_step& step = done.steps[i];
     s.computed += static_cast<std::uint32_t>(step.tokens.size());
+    ++s.batches;
+    s.batch_mates += done.sequences.size();
     publish_blocks(s, at.pool);
     if (step.hidden) {
       const std::size_t values = step.tokens.size() * engine.embedding_size;

@@ -89,6 +89,8 @@ class sequence {
   bool naming = true;               // false: a name belonged to other tokens
   std::uint32_t computed_once = 0;  // most tokens that ever were in its blocks
   std::uint32_t prefix_tokens = 0;  // of the prompt, found and not computed
+  std::uint32_t batches = 0;        // device steps that it took part in
+  std::uint64_t batch_mates = 0;    // sequences in these, itself among them
 
   // Its place among others
   std::string tenant;

@@ -140,6 +140,9 @@ envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
   finished.set_numerics_class(engine.numerics_class);
   finished.set_variant(engine.variant);
   finished.set_prefix_tokens(s.prefix_tokens);
+  finished.set_batches(s.batches);
+  if (s.batches > 0)
+    finished.set_batch_mean(static_cast<float>(s.batch_mates) / static_cast<float>(s.batches));
   if (s.embed && *how.finished == proto::LENGTH)
     for (const float value : embedding_of(s)) finished.add_embedding(value);
   if (s.score && *how.finished == proto::LENGTH)

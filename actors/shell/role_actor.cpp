@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "actors/shell/current_actor.hpp"
+
 namespace troupe {
 namespace {
 
@@ -67,6 +69,7 @@ class role_actor : public caf::event_based_actor {
 
   template <class Call>
   void run(std::uint64_t messages, Call&& call) {
+    const working_for name{plan_.name};
     const time_point_us begin = now();
     call(begin);
     plan_.gauge->busy_us.fetch_add(static_cast<std::uint64_t>((now() - begin).count()),

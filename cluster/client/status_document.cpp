@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "cluster/client/uuid.hpp"
 
 namespace troupe::client {
 namespace {
@@ -15,6 +18,14 @@ using google::protobuf::Message;
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// Readers in JavaScript hold whole numbers up to 2^53 only.
+json number64(const FieldDescriptor& field, std::uint64_t value) {
+  if (field.type() != FieldDescriptor::TYPE_FIXED64) return value;
+  char text[24];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
   return text;
 }
 
@@ -32,9 +43,13 @@ json value_of(const Message& message, const FieldDescriptor& field, int at) {
     case FieldDescriptor::CPPTYPE_UINT32:
       return many ? read.GetRepeatedUInt32(message, &field, at) : read.GetUInt32(message, &field);
     case FieldDescriptor::CPPTYPE_UINT64:
-      return many ? read.GetRepeatedUInt64(message, &field, at) : read.GetUInt64(message, &field);
-    case FieldDescriptor::CPPTYPE_FLOAT:
-      return many ? read.GetRepeatedFloat(message, &field, at) : read.GetFloat(message, &field);
+      return number64(field, many ? read.GetRepeatedUInt64(message, &field, at)
+                                  : read.GetUInt64(message, &field));
+    case FieldDescriptor::CPPTYPE_FLOAT: {
+      const float value =
+          many ? read.GetRepeatedFloat(message, &field, at) : read.GetFloat(message, &field);
+      return std::isfinite(value) ? json(value) : json();
+    }
     case FieldDescriptor::CPPTYPE_DOUBLE: {
       const double value =
           many ? read.GetRepeatedDouble(message, &field, at) : read.GetDouble(message, &field);
@@ -45,8 +60,11 @@ json value_of(const Message& message, const FieldDescriptor& field, int at) {
     case FieldDescriptor::CPPTYPE_ENUM:
       return lower(many ? read.GetRepeatedEnum(message, &field, at)->name()
                         : read.GetEnum(message, &field)->name());
-    case FieldDescriptor::CPPTYPE_STRING:
-      return many ? read.GetRepeatedString(message, &field, at) : read.GetString(message, &field);
+    case FieldDescriptor::CPPTYPE_STRING: {
+      std::string text =
+          many ? read.GetRepeatedString(message, &field, at) : read.GetString(message, &field);
+      return field.name() == "job_id" && text.size() == 16 ? uuid_text(text) : text;
+    }
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return object_of(many ? read.GetRepeatedMessage(message, &field, at)
                             : read.GetMessage(message, &field));
@@ -72,6 +90,10 @@ json object_of(const Message& message) {
 }
 
 }  // namespace
+
+std::string document_of(const Message& message, bool indented) {
+  return object_of(message).dump(indented ? 2 : -1, ' ', false, json::error_handler_t::replace);
+}
 
 std::string status_document(const proto::ClusterStatus& status) {
   return object_of(status).dump(2, ' ', false, json::error_handler_t::replace);

@@ -8,6 +8,9 @@
 
 namespace troupe::client {
 
+// Any message as JSON: job ids as UUIDs, fixed64 (hashes, ids of spans) in hexadecimal, what is not
+// a number as null.
+std::string document_of(const google::protobuf::Message& message, bool indented = false);
 std::string status_document(const proto::ClusterStatus& status);
 
 }  // namespace troupe::client

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/gateway/job_steps.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -95,6 +96,7 @@ void gateway_core::prepare(job_record& job, step& s) {
     *wish.mutable_chat() = job.asked.job().chat();
     wish.set_local_seconds(job.local_seconds);
   }
+  tell(job, proto::STEP_TOKENISE, s, node);
   ask(job, request_kind::prepare, std::move(message), settings_.prepare_wait, s);
 }
 
@@ -130,6 +132,8 @@ void gateway_core::dispatch(job_record& job, step& s) {
   job.worker_ready = choice->ready && !job.must_load;
   job.numerics_class = choice->numerics_class;
   job.holders = choice->holders;
+  job.because = choice->node + ": " + choice->because;
+  tell(job, proto::STEP_ROUTED, s, choice->node);
   proceed(job, s);
 }
 
@@ -160,6 +164,7 @@ void gateway_core::look_up(job_record& job, step& s) {
   enter(job, job_phase::looking_up);
   proto::Envelope message = to_node(job, settings_.node, "cache_tier", s);
   *message.mutable_look_up_answer()->mutable_key() = key_of(job, job.numerics_class);
+  tell(job, proto::STEP_LOOK_UP, s, settings_.node);
   ask(job, request_kind::look_up, std::move(message), settings_.look_up_wait, s);
 }
 
@@ -169,6 +174,7 @@ void gateway_core::load(job_record& job, step& s) {
   proto::LoadModel& wish = *message.mutable_load_model();
   wish.set_model(job.digest);
   for (const std::string& node : job.holders) wish.add_holders(node);
+  tell(job, proto::STEP_LOAD, s, job.worker);
   ask(job, request_kind::load, std::move(message), settings_.load_wait, s);
 }
 
@@ -185,6 +191,7 @@ void gateway_core::start(job_record& job, step& s) {
   job.gap_since.reset();
   job.ending.reset();
   job.answer.forget_early();
+  job.attempt_shown = false;
   const std::uint64_t held = job.answer.size();
   job.worker_limit = std::max(held, worker_goal(job));
   proto::Envelope message = to_node(job, job.worker, "inference", s);
@@ -210,6 +217,10 @@ void gateway_core::start(job_record& job, step& s) {
   s.out.log.push_back("attempt_started job=" + shown_id(job.id) +
                       " attempt=" + std::to_string(job.attempt) + " worker=" + job.worker +
                       " forced_tokens=" + std::to_string(held));
+  proto::ObserveStep told = step_of(job, proto::STEP_ATTEMPT, s.now);
+  told.set_node(job.worker);
+  told.set_tokens(static_cast<std::uint32_t>(held));
+  tell(job, std::move(told), s);
   write_attempt(job, job.worker, s);
   // Answered by frames, not by a reply; the request stands for an Error from the way.
   ask(job, request_kind::start, std::move(message), milliseconds(0), s);
@@ -272,6 +283,12 @@ void gateway_core::take_tokens(const proto::Envelope& message, step& s) {
                             s);
   }
   breakers_.succeeded(job->worker);
+  clear_suspicion(*job);
+  counters_.answer_tokens += job->answer.size() - held;
+  if (!job->attempt_shown) {
+    job->attempt_shown = true;
+    tell(*job, proto::STEP_FIRST_TOKEN, s, job->worker);
+  }
   if (!job->answer.has_gap()) job->gap_since.reset();
   write_tokens(*job, held, s);
   pump(*job, s);

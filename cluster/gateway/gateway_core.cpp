@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "actors/monitoring/span_ids.hpp"
+
 namespace troupe::cluster {
 
 bool may_send(const job_record& job);
@@ -44,6 +46,9 @@ gateway_effects gateway_core::receive(const proto::Envelope& message, time_point
       break;
     case proto::Envelope::kReadCluster:
       read_cluster(message, s);
+      break;
+    case proto::Envelope::kReadJobs:
+      read_jobs(message, s);
       break;
     case proto::Envelope::kReleasePrefix:
       release(message, s);
@@ -243,12 +248,16 @@ void gateway_core::reply_arrived(const proto::Envelope& message, step& s) {
                       (answer.reason() == proto::END_OF_TEXT ||
                        answer.reason() == proto::STOP_TEXT || answer.reason() == proto::LENGTH) &&
                       job->answer.take_whole(answer, job->pinned.tokens_max());
-    fits ? finish_cached(*job, message.answer_found(), s) : proceed(*job, s);
+    if (fits) return finish_cached(*job, message.answer_found(), s);
+    tell(*job, proto::STEP_CACHE_MISSED, s, settings_.node);
+    proceed(*job, s);
   } else if (r.kind == request_kind::look_up && message.has_answer_missing()) {
+    tell(*job, proto::STEP_CACHE_MISSED, s, settings_.node);
     proceed(*job, s);
   } else if (r.kind == request_kind::load && message.has_model_loaded()) {
     job->worker_ready = true;
     job->numerics_class = message.model_loaded().model().numerics_class();
+    tell(*job, proto::STEP_LOADED, s, job->worker);
     proceed(*job, s);
   } else if (ends) {
     request_failed(std::move(r),
@@ -269,6 +278,7 @@ void gateway_core::request_failed(request gone, const proto::Error& why, step& s
   job->request = 0;
   switch (gone.kind) {
     case request_kind::look_up:  // a cache that is away costs time, never an answer
+      tell(*job, proto::STEP_CACHE_MISSED, s, settings_.node);
       return proceed(*job, s);
     case request_kind::prepare: {
       const bool elsewhere =
@@ -295,6 +305,8 @@ proto::Envelope gateway_core::to_node(const job_record& job, const std::string& 
   message.set_deadline_ms(
       static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, UINT32_MAX)));
   *message.mutable_trace() = job.trace;
+  if (job.phase == job_phase::running)
+    message.mutable_trace()->set_span(attempt_span_id(job.id, job.attempt));
   return message;
 }
 

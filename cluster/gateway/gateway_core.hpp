@@ -35,7 +35,8 @@ namespace troupe::cluster {
 struct gateway_effects {
   std::vector<envelope_ptr> messages;
   std::vector<std::string> log;
-  journal::batch journal;  // empty: nothing to write; durable() is due once it is on disk
+  journal::batch journal;          // empty: nothing to write; durable() is due once it is on disk
+  std::vector<envelope_ptr> told;  // to monitoring: a job's steps
 };
 
 struct gateway_counters {
@@ -50,6 +51,7 @@ struct gateway_counters {
   std::uint64_t frames_repeated = 0;       // held already, and equal
   std::uint64_t frames_contradicting = 0;  // the attempt was given up
   std::uint64_t unexpected = 0;            // messages that nobody waits for
+  std::uint64_t answer_tokens = 0;         // taken from workers and caches
 };
 
 class gateway_core {
@@ -198,6 +200,10 @@ class gateway_core {
   void status_part(std::uint64_t id, const std::string& node, const proto::NodeStatus* status,
                    step& s);
   void check_times(job_record& job, step& s);
+  // gateway_telling.cpp: what monitoring hears of a job while it goes on.
+  void tell(const job_record& job, proto::ObserveStep what, step& s) const;
+  void tell(const job_record& job, proto::StepKind kind, step& s, const std::string& at = {}) const;
+  void read_jobs(const proto::Envelope& message, step& s) const;
 
   // gateway_release.cpp: what a text's KV takes on the nodes is freed.
   void release(const proto::Envelope& message, step& s);
@@ -209,6 +215,7 @@ class gateway_core {
 
   // gateway_suspects.cpp: jobs that may kill their workers.
   void note_loss(job_record& job, const std::string& node, bool alone);
+  void clear_suspicion(job_record& job);
   bool suspected(const job_record& job) const;
   bool set_aside(job_record& job, step& s);
   bool another_suspect_runs(const job_record& job) const;

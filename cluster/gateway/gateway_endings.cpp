@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/gateway/job_steps.hpp"
 
 namespace troupe::cluster {
 
@@ -25,6 +26,7 @@ std::uint64_t kept_bytes(const job_record& job) {
 
 void gateway_core::finish_computed(job_record& job, const proto::SequenceFinished& ending,
                                    step& s) {
+  tell(job, ended_attempt(job, ending, s.now), s);
   proto::JobFinished finished;
   finished.set_reason(ending.reason());
   finished.set_text_tail(ending.text_tail());
@@ -70,6 +72,8 @@ void gateway_core::finish_cached(job_record& job, const proto::AnswerFound& foun
   origin.set_numerics_class(answer.numerics_class());
   origin.set_variant(answer.variant());
   job.worker = answer.worker_node();
+  counters_.answer_tokens += job.answer.size();
+  tell(job, proto::STEP_CACHE_HIT, s, settings_.node);
   write_tokens(job, 0, s);
   pump(job, s);
   seal(job, std::move(finished), s);

@@ -1,5 +1,6 @@
 // What the gateway writes down, what waits for that, and how a gateway that starts again goes on.
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/gateway/job_steps.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -268,7 +269,7 @@ bool gateway_core::replay_taken(const proto::JobTaken& taken, step& s) {
       s.now + milliseconds(std::min<std::uint64_t>(taken.deadline_ms(), deadline_ms_max));
   job.local_seconds = taken.pinned().local_seconds();
   job.accepted = job.acknowledged = job.journaled = true;
-  job.accepted_at = s.now;
+  job.accepted_at = job.taken_at = s.now;
   return true;
 }
 
@@ -296,6 +297,11 @@ void gateway_core::take_up_again(job_record& job, std::size_t here, step& s) {
   job.first_class = job.answer.first_class();
   job.class_changed = job.answer.class_changed();
   job.phase = job_phase::waiting_for_node;
+  proto::ObserveStep told = step_of(job, proto::STEP_TAKEN, s.now);
+  told.set_model(job.pinned.model_name());
+  told.set_tenant(job.tenant);
+  told.set_because("the journal had it when this gateway began");
+  tell(job, std::move(told), s);
   job.looked_up = job.answer.size() > 0;  // the caches have whole answers
   // A worker in this process died with the gateway, and this job may be why.
   if (job.worker == settings_.node) note_loss(job, job.worker, here == 1);

@@ -1,6 +1,7 @@
 // What a failed attempt leads to: another elsewhere at once, the same node after a pause, or the
 // job's end; and which nodes are left alone for a while.
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/gateway/job_steps.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -31,6 +32,7 @@ void gateway_core::attempt_failed(job_record& job, const proto::Error& why, step
                       " attempt=" + std::to_string(job.attempt) + " worker=" + job.worker +
                       " held_tokens=" + std::to_string(job.answer.size()) + " reason=\"" +
                       why.message() + "\"");
+  tell(job, failed_step(job, proto::STEP_ATTEMPT_FAILED, why, s.now), s);
   note_failure(job, why, who, s);
   if (!worth_another_attempt(why.code())) return finish_early(job, proto::FAILED, why, s);
   if (set_aside(job, s)) return;
@@ -63,6 +65,9 @@ void gateway_core::wait_for_node(job_record& job, bool some_rest, step& s) {
   enter(job, job_phase::waiting_for_node);
   if (job.waiting_since) return;
   job.waiting_since = s.now;
+  job.because = some_rest ? "every node that could compute it rests after failures"
+                          : "no node that is up can compute it";
+  tell(job, proto::STEP_WAITING, s);
   if (!some_rest) return;
   job.patient_until = std::max<time_point_us>(
       job.patient_until, s.now + settings_.worker_wait + settings_.breaker_open_max);

@@ -154,6 +154,8 @@ class gateway_role : public role {
   void carry_out(gateway_effects effects) {
     for (const std::string& line : effects.log) spdlog::info("{}", line);
     if (journal_) journal_->write(std::move(effects.journal));
+    // Before the messages: a job's end is one of these, and closes its story.
+    for (envelope_ptr& message : effects.told) office_.post(std::move(message));
     for (envelope_ptr& message : effects.messages) office_.post(std::move(message));
     show();  // last: who sees nothing left to do may end the process
   }
@@ -165,6 +167,7 @@ class gateway_role : public role {
     shown_->untold = core_.untold();  // first: a job that has ended is in one of the two
     shown_->running = counters.running;
     shown_->frames_fenced = counters.frames_fenced;
+    shown_->answer_tokens = counters.answer_tokens;
   }
 
   gateway_core core_;

@@ -31,7 +31,8 @@ struct stop_accepting : role_event {
 
 // What the gateway shows of itself. Any thread reads; the gateway writes.
 struct gateway_gauge {
-  std::atomic<std::uint64_t> accepted{0}, refused{0}, running{0}, frames_fenced{0};
+  std::atomic<std::uint64_t> accepted{0}, refused{0}, running{0}, frames_fenced{0},
+      answer_tokens{0};
   std::atomic<std::uint64_t> untold{0};  // what waits for the disk before it is told
   bool busy() const { return running > 0 || untold > 0; }
 };

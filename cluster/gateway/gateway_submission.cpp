@@ -1,11 +1,15 @@
 // The client's side of the gateway: submissions, credit, cancellation, and the tokens that leave.
 #include <algorithm>
 
+#include "actors/monitoring/span_ids.hpp"
 #include "actors/running_hash.hpp"
 #include "cluster/gateway/gateway_core.hpp"
+#include "cluster/gateway/job_steps.hpp"
 
 namespace troupe::cluster {
 namespace {
+
+constexpr std::size_t shown_name_max = 128;
 
 // A seed for a job that brought none: a function of the gateway's salt and the job's id
 // (splitmix64's finaliser).
@@ -72,7 +76,8 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
   job.id = asked.job_id();
   job.fingerprint = fingerprint_of(asked.job());
   job.asked = asked;
-  job.trace = message.trace();
+  job.trace = context_of_job(message.trace(), job.id);
+  job.taken_at = s.now;
   job.client = message.sender();
   job.local_seconds = asked.has_pinned() ? asked.pinned().local_seconds() : local_seconds_;
   job.tenant = tenant;
@@ -81,6 +86,11 @@ void gateway_core::submit(const proto::Envelope& message, step& s) {
   const time_point_us wished = milliseconds(message.deadline_ms());
   job.deadline_at = s.now + (message.deadline_ms() == 0 ? limit : std::min(limit, wished));
   take_credit(job, asked);
+  proto::ObserveStep taken = step_of(job, proto::STEP_TAKEN, s.now);
+  taken.set_model(asked.job().model().substr(0, shown_name_max));
+  taken.set_tenant(job.tenant.substr(0, shown_name_max));
+  taken.set_parent_span(message.trace().span());
+  tell(job, std::move(taken), s);
   resolve(job, s);
 }
 
@@ -130,6 +140,7 @@ void gateway_core::attach(job_record& job, const proto::Envelope& message, step&
   job.client = message.sender();
   job.correlation = message.correlation();
   job.finished_sent = false;
+  if (job.detached_since) tell(job, proto::STEP_ATTACHED, s);
   job.detached_since.reset();
   take_credit(job, asked);
   if (!job.acknowledged) return;  // JobAccepted is on its way
@@ -197,6 +208,7 @@ void gateway_core::refuse_job(job_record& job, const proto::Error& why, step& s)
   s.out.log.push_back("job_refused job=" + shown_id(job.id) +
                       " code=" + std::string(name_of(static_cast<error_code>(why.code()))) +
                       " reason=\"" + why.message() + "\"");
+  tell(job, failed_step(job, proto::STEP_REFUSED, why, s.now), s);
   if (!job.client.node().empty()) {
     proto::Envelope answer = to_client(job);
     answer.set_correlation(job.correlation);
@@ -212,6 +224,7 @@ void gateway_core::detach(job_record& job, step& s) {
   if (!job.accepted || job.asked.ephemeral() || settings_.detach_grace.count() == 0)
     return abandon(job, "its client is gone", s);
   job.detached_since = s.now;
+  tell(job, proto::STEP_DETACHED, s);
   s.out.log.push_back("job_detached job=" + shown_id(job.id) +
                       " tokens=" + std::to_string(job.answer.size()));
   raise_worker_credit(job, s);
@@ -219,6 +232,9 @@ void gateway_core::detach(job_record& job, step& s) {
 
 void gateway_core::abandon(job_record& job, const char* why, step& s) {
   stop_sequence(job, s);
+  proto::ObserveStep gone = step_of(job, proto::STEP_ABANDONED, s.now);
+  gone.set_because(why);
+  tell(job, std::move(gone), s);
   s.out.log.push_back("job_abandoned job=" + shown_id(job.id) + " reason=\"" + why +
                       "\" tokens=" + std::to_string(job.answer.size()));
   ++counters_.cancelled;
@@ -298,6 +314,10 @@ void gateway_core::accept(job_record& job, const proto::PromptPrepared& prepared
   s.out.log.push_back("job_accepted job=" + shown_id(job.id) + " model=" + pinned.model_name() +
                       " prompt_tokens=" + std::to_string(prompt) +
                       " tokens_max=" + std::to_string(pinned.tokens_max()));
+  proto::ObserveStep told = step_of(job, proto::STEP_ACCEPTED, s.now);
+  told.set_model(pinned.model_name());
+  told.set_tokens(prompt);
+  tell(job, std::move(told), s);
   write_taken(job, s);
   dispatch(job, s);
 }

@@ -46,14 +46,18 @@ bool under_way(const job_record& job) {
 void gateway_core::note_loss(job_record& job, const std::string& node, bool alone) {
   const member* m = view_->find(node);
   if (m && m->draining) return;
-  if (job.answer.size() > job.lost_tokens) {
-    job.lost_at.clear();
-    suspects_.erase(job.id);
-  }
+  clear_suspicion(job);
   job.lost_tokens = static_cast<std::uint32_t>(job.answer.size());
   job.convicted = alone && suspected(job);
   job.lost_at.push_back(node);
   if (suspected(job)) suspects_.insert(job.id);
+}
+
+// Once it has got further, the next suspect may run.
+void gateway_core::clear_suspicion(job_record& job) {
+  if (job.lost_at.empty() || job.answer.size() <= job.lost_tokens) return;
+  job.lost_at.clear();
+  suspects_.erase(job.id);
 }
 
 bool gateway_core::suspected(const job_record& job) const {

@@ -29,6 +29,7 @@ struct job_record {
   time_point_us deadline_at{};
   std::int64_t local_seconds = 0;  // what the wall clock showed then
   std::string tenant;              // as given, else the session that submitted it
+  time_point_us taken_at{};
 
   // What was pinned.
   bool accepted = false;
@@ -72,6 +73,8 @@ struct job_record {
   time_point_us progress_at{};
   time_point_us granted_at{};  // its credit was last said
   std::optional<time_point_us> waiting_since;
+  std::string because;            // why it is where it is
+  bool attempt_shown = false;     // the attempt's first token was told to monitoring
   time_point_us patient_until{};  // while a gateway that was started again has not found its nodes
   answer_stream answer;
 

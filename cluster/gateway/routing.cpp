@@ -77,6 +77,34 @@ std::optional<int> state_rank(const member& m, const proto::ModelDescription* mo
   }
 }
 
+// Avoided, another class, the model's state, shunned, cost, another node, name: as they are
+// compared.
+using rank = std::tuple<bool, bool, int, bool, std::uint64_t, bool, std::string>;
+
+std::string standing_of(const member& m, int state, std::uint64_t sequences, std::uint64_t held) {
+  constexpr const char* states[] = {"model ready", "file on its disk", "file on its disk",
+                                    "must fetch the file"};
+  std::string out = states[state];
+  if (held > 0) out += ", holds " + std::to_string(held) + " prompt tokens";
+  return out + ", " + std::to_string(sequences) + " of " + std::to_string(m.load.sequences_max) +
+         " places taken";
+}
+
+// The first thing in which the best one is better.
+std::string compared(const rank& best, const std::optional<rank>& second) {
+  if (!second) return "no other node can";
+  const std::string rival = std::get<6>(*second);
+  if (std::get<0>(best) != std::get<0>(*second)) return rival + " failed at this job";
+  if (std::get<1>(best) != std::get<1>(*second)) return rival + " computes in another class";
+  if (std::get<2>(best) != std::get<2>(*second)) return rival + " has the model less near";
+  if (std::get<3>(best) != std::get<3>(*second)) return rival + " would be bad company";
+  if (std::get<4>(best) != std::get<4>(*second))
+    return "costs " + std::to_string(std::get<4>(best)) + " tokens before it answers, " + rival +
+           " " + std::to_string(std::get<4>(*second));
+  if (std::get<5>(best) != std::get<5>(*second)) return "is here, else equal to " + rival;
+  return "equal to " + rival + ", and first by name";
+}
+
 }  // namespace
 
 result<std::optional<std::string>> resolve_model(const cluster_view& view,
@@ -130,8 +158,8 @@ std::uint64_t held_tokens(const member& node, std::span<const prefix_name> names
 }
 
 std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish) {
-  using rank = std::tuple<bool, bool, int, bool, std::uint64_t, bool, std::string>;
-  std::optional<rank> best;
+  std::optional<rank> best, second;
+  std::string standing;
   std::optional<worker_choice> choice;
   std::map<std::string, std::vector<prefix_name>> names;  // of the prompt's blocks, by class
   const auto held_at = [&](const member& m, const std::string& numerics) -> std::uint64_t {
@@ -162,13 +190,19 @@ std::optional<worker_choice> choose_worker(const cluster_view& view, const worke
     const bool avoided = wish.avoid && wish.avoid->contains(m.name);
     const bool shunned = wish.shuns && wish.shuns(m.name);
     rank r{avoided, other_class, *state, shunned, cost, !m.self, m.name};
-    if (best && !(r < *best)) continue;
+    if (best && !(r < *best)) {
+      if (!second || r < *second) second = std::move(r);
+      continue;
+    }
+    if (best) second = std::move(best);
     best = std::move(r);
-    choice = worker_choice{m.name, m.incarnation, *state == 0, numerics, {}};
+    standing = standing_of(m, *state, sequences, *state == 0 ? held_at(m, numerics) : 0);
+    choice = worker_choice{m.name, m.incarnation, *state == 0, numerics, {}, {}};
   }
   if (choice)
     for (const std::string& name : holders)
       if (name != choice->node) choice->holders.push_back(name);
+  if (choice) choice->because = standing + "; " + compared(*best, second);
   return choice;
 }
 

@@ -41,6 +41,7 @@ struct worker_choice {
   bool ready = false;
   std::string numerics_class;        // empty while not known
   std::vector<std::string> holders;  // nodes that have the file, for fetching it
+  std::string because;               // what spoke for it, and against the next best
 };
 
 // What a job costs at a node, in tokens that are computed before it can answer: its prompt without

@@ -12,6 +12,7 @@
 #include "cluster/http/inbox.hpp"
 #include "cluster/http/ollama_request.hpp"
 #include "cluster/http/openai_request.hpp"
+#include "cluster/http/trace_parent.hpp"
 
 namespace troupe::http {
 namespace {
@@ -211,6 +212,13 @@ asio::awaitable<bool> connection::serve_route(const http_request& request, const
       co_return co_await document(request, "{\"version\":\"" + desk_.settings().version + "\"}");
     case route_kind::metrics:
       co_return co_await tell_metrics(request);
+    case route_kind::picture:
+    case route_kind::story:
+    case route_kind::history:
+    case route_kind::log:
+      co_return co_await observe(request, to);
+    case route_kind::picture_stream:
+      co_return co_await stream_picture(request);
     default:
       co_return co_await cluster_route(request, to);
   }
@@ -229,6 +237,11 @@ asio::awaitable<bool> connection::job_route(const http_request& request, const r
 
 // An actor of this node answers, or nobody does within the wait: null.
 asio::awaitable<envelope_ptr> connection::ask(const char* actor, proto::Envelope question) {
+  envelope_ptr answer = co_await ask_for(actor, std::move(question));
+  co_return answer && !answer->has_error() ? answer : nullptr;
+}
+
+asio::awaitable<envelope_ptr> connection::ask_for(const char* actor, proto::Envelope question) {
   auto box = std::make_shared<inbox>(co_await asio::this_coro::executor);
   session_lease session(desk_, box);
   session.tell_gateway = false;  // it has no jobs
@@ -241,8 +254,7 @@ asio::awaitable<envelope_ptr> connection::ask(const char* actor, proto::Envelope
   const auto late = steady_clock::now() + status_wait;
   while (steady_clock::now() < late) {
     co_await box->wait(late);
-    for (const envelope_ptr& message : box->take())
-      co_return message->has_error() ? nullptr : message;
+    for (const envelope_ptr& message : box->take()) co_return message;
   }
   co_return nullptr;
 }
@@ -337,7 +349,8 @@ asio::awaitable<bool> connection::answer(const http_request& request, work_or_er
   session_lease session(desk_, box);
   const bool by_user = caller_.key.empty() && !work.user.empty();
   request_origin origin{session.name(), desk_.settings().node,
-                        by_user ? "user-" + work.user : caller_.client};
+                        by_user ? "user-" + work.user : caller_.client,
+                        read_trace_parent(request.trace_parent).value_or(proto::TraceContext())};
   request_core core(std::move(work), ids, std::move(origin), unix_now_s());
   for (proto::Envelope& message : core.submissions()) desk_.post(std::move(message));
   client_watch watch(strand, shared_from_this(), *wire_, box);

@@ -36,7 +36,12 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::awaitable<bool> job_route(const http_request& request, const route& to);
   asio::awaitable<bool> drain_node(const http_request& request, const route& to);
   asio::awaitable<bool> cluster_route(const http_request& request, const route& to);
+  // The reply, or null where none came in time; ask() also where it is an Error.
+  asio::awaitable<envelope_ptr> ask_for(const char* actor, proto::Envelope question);
   asio::awaitable<envelope_ptr> ask(const char* actor, proto::Envelope question);
+  // connection_observing.cpp: what monitoring tells, as JSON.
+  asio::awaitable<bool> observe(const http_request& request, const route& to);
+  asio::awaitable<bool> stream_picture(const http_request& request);
   asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> read_cluster();
   asio::awaitable<bool> tell_metrics(const http_request& request);
   // Serves the jobs of an admitted request; tells how the connection goes on.

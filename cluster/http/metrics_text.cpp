@@ -1,61 +1,10 @@
 #include "cluster/http/metrics_text.hpp"
 
-#include <cstdio>
-#include <functional>
-#include <initializer_list>
-#include <utility>
-
 #include "actors/monitoring/job_metrics.hpp"
+#include "cluster/http/metrics_writer.hpp"
 
 namespace troupe::http {
 namespace {
-
-std::string shown(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.15g", value);
-  return text;
-}
-
-using label_list = std::initializer_list<std::pair<const char*, std::string>>;
-
-std::string shown(label_list labels) {
-  std::string out;
-  for (const auto& [name, value] : labels) {
-    out += out.empty() ? "{" : ",";
-    out += std::string(name) + "=\"";
-    for (const char c : value) {
-      if (c == '\\' || c == '"') out += '\\';
-      out += c == '\n' ? std::string("\\n") : std::string(1, c);
-    }
-    out += '"';
-  }
-  return out.empty() ? out : out + "}";
-}
-
-// One metric: its head, then a row for each value.
-class metric {
- public:
-  metric(std::string& out, const std::string& name, const char* type, const char* about)
-      : out_(out), name_("troupe_" + name) {
-    out_ += "# HELP " + name_ + " " + about + "\n# TYPE " + name_ + " " + type + "\n";
-  }
-  void row(double value, label_list labels = {}, const char* suffix = "") {
-    out_ += name_ + suffix + shown(labels) + " " + shown(value) + "\n";
-  }
-
- private:
-  std::string& out_;
-  std::string name_;
-};
-
-template <class Rows, class Read>
-void rows_of(std::string& out, const char* name, const char* type, const char* about,
-             const Rows& rows, const char* label, const std::function<std::string(int)>& label_of,
-             Read&& read) {
-  metric one(out, name, type, about);
-  for (int i = 0; i < rows.size(); ++i)
-    one.row(static_cast<double>(read(rows[i])), {{label, label_of(i)}});
-}
 
 void write_engines(std::string& out, const proto::NodeMetrics& node) {
   const auto& engines = node.engines();
@@ -126,10 +75,6 @@ void write_jobs(std::string& out, const proto::NodeMetrics& node) {
     write_histogram(out, kinds[i], static_cast<int>(i), node);
 }
 
-void one(std::string& out, const char* name, const char* type, const char* about, double value) {
-  metric(out, name, type, about).row(value);
-}
-
 void write_gateway(std::string& out, const proto::JobCounters& jobs, const live_counts& door) {
   const auto number = [](std::uint64_t value) { return static_cast<double>(value); };
   one(out, "jobs_running", "gauge", "Jobs that run or wait at this gateway",
@@ -198,6 +143,7 @@ std::string metrics_text(const proto::NodeMetrics& node, const live_counts& door
   write_jobs(out, node);
   write_gateway(out, node.status().jobs(), door);
   write_node(out, node.status());
+  write_machine(out, node);
   return out;
 }
 

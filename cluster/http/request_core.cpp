@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <set>
 
+#include "actors/monitoring/span_ids.hpp"
 #include "actors/running_hash.hpp"
 #include "cluster/client/uuid.hpp"
+#include "cluster/http/trace_parent.hpp"
 
 namespace troupe::http {
 namespace {
@@ -48,6 +50,7 @@ std::vector<proto::Envelope> request_core::submissions() const {
   for (std::size_t i = 0; i < work_.jobs.size(); ++i) {
     out.push_back(to_gateway());
     out.back().set_correlation(i + 1);
+    if (origin_.trace.span() != 0) *out.back().mutable_trace() = origin_.trace;
     *out.back().mutable_submit_job() = work_.jobs[i];
     out.back().mutable_submit_job()->set_ephemeral(true);  // a request that is gone has no second
   }
@@ -180,6 +183,8 @@ proto::Envelope request_core::grant_of(std::size_t index) const {
 std::vector<std::pair<std::string, std::string>> request_core::headers() const {
   std::vector<std::pair<std::string, std::string>> out = {{"troupe-gateway", origin_.node}};
   out.emplace_back("troupe-job", client::uuid_text(work_.jobs[0].job_id()));
+  out.emplace_back("traceparent",
+                   trace_parent_of(context_of_job(origin_.trace, work_.jobs[0].job_id())));
   std::set<std::string> nodes;
   std::uint32_t attempts = 0;
   std::uint64_t queue_us = 0;

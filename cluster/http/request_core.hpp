@@ -20,9 +20,10 @@
 namespace troupe::http {
 
 struct request_origin {
-  std::string session;  // the sender of its messages
-  std::string node;     // whose gateway serves
-  std::string tenant;   // whose fair share the jobs count to; empty: the session's
+  std::string session;             // the sender of its messages
+  std::string node;                // whose gateway serves
+  std::string tenant;              // whose fair share the jobs count to; empty: the session's
+  proto::TraceContext trace = {};  // that the request is a part of
 };
 
 class request_core {

@@ -1,5 +1,6 @@
 #include "cluster/http/routes.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace troupe::http {
@@ -29,6 +30,11 @@ constexpr route_row rows[] = {
     {"GET", "/healthz", route_kind::health, access::open()},
     {"GET", "/readyz", route_kind::ready, access::open()},
     {"GET", "/metrics", route_kind::metrics, viewer},
+    {"GET", "/v1/monitoring/picture", route_kind::picture, viewer},
+    {"GET", "/v1/monitoring/stream", route_kind::picture_stream, viewer},
+    {"GET", "/v1/monitoring/jobs/*", route_kind::story, viewer},
+    {"GET", "/v1/monitoring/history", route_kind::history, viewer},
+    {"GET", "/v1/monitoring/log", route_kind::log, ops},
 };
 
 bool all_digits(std::string_view text) {
@@ -78,12 +84,11 @@ std::variant<route, api_error> find_route(std::string_view method, std::string_v
   const std::string shown(path.substr(0, 128));
   if (!allowed.empty())
     return wrong_request(405, shown + " does not take this method; allowed: " + allowed);
-  return wrong_request(
-      404,
-      "there is no " + shown +
-          "; there are /v1/models, /v1/chat/completions, /v1/completions, "
-          "/v1/embeddings, /v1/jobs, /v1/nodes/{name}/drain, /api/generate, /api/chat, /api/tags, "
-          "/healthz, /readyz and /metrics");
+  return wrong_request(404, "there is no " + shown +
+                                "; there are /v1/models, /v1/chat/completions, /v1/completions, "
+                                "/v1/embeddings, /v1/jobs, /v1/nodes/{name}/drain, "
+                                "/v1/monitoring/picture, /api/generate, /api/chat, /api/tags, "
+                                "/healthz, /readyz and /metrics");
 }
 
 std::optional<std::string> unescaped(std::string_view text) {
@@ -118,6 +123,16 @@ std::optional<std::uint32_t> query_number(std::string_view query, std::string_vi
     return whole && !digits.empty() ? std::optional(value) : std::nullopt;
   }
   return fallback;
+}
+
+std::optional<std::string> query_text(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view part = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), part.size() + 1));
+    if (part.substr(0, part.find('=')) != name) continue;
+    return part.size() > name.size() ? unescaped(part.substr(name.size() + 1)) : std::string();
+  }
+  return std::string();
 }
 
 bool names_loopback(std::string_view host) {

@@ -31,6 +31,11 @@ enum class route_kind {
   health,
   ready,
   metrics,
+  picture,
+  picture_stream,
+  story,
+  history,
+  log,
   node_drain
 };
 
@@ -60,6 +65,10 @@ std::optional<std::string> unescaped(std::string_view text);
 // none.
 std::optional<std::uint32_t> query_number(std::string_view query, std::string_view name,
                                           std::uint32_t fallback);
+
+// A text of a query such as "node=a%20b", unescaped; empty where it is absent, nullopt where an
+// escape is broken.
+std::optional<std::string> query_text(std::string_view query, std::string_view name);
 
 // Whether a host, with or without a port, names this machine itself: localhost, ::1 in brackets or
 // 127.x.x.x, in any case. Anything beside them makes it another name.

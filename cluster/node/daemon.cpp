@@ -17,6 +17,7 @@
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
 #include "cluster/link/link_faults.hpp"
+#include "cluster/node/gpu_readings.hpp"
 #include "cluster/node/log_sinks.hpp"
 #include "cluster/node/machine_readings.hpp"
 #include "cluster/node/peer_keys.hpp"
@@ -49,8 +50,9 @@ struct system_config : caf::actor_system_config {
 class node_daemon final : public daemon, private link::link_events {
  public:
   node_daemon(std::unique_ptr<wakeups> woken, node_settings settings, state_directory state,
-              std::unique_ptr<audit::log> audit)
-      : woken_(std::move(woken)),
+              std::unique_ptr<audit::log> audit, std::shared_ptr<log_ring> lines)
+      : lines_(std::move(lines)),
+        woken_(std::move(woken)),
         settings_(std::move(settings)),
         state_(std::move(state)),
         audit_(std::move(audit)),
@@ -95,6 +97,7 @@ class node_daemon final : public daemon, private link::link_events {
 
   // Declared in the order of their life: the link's I/O thread ends first, the actor system last
   // but the switchboard.
+  std::shared_ptr<log_ring> lines_;
   std::unique_ptr<wakeups> woken_;
   wakeups& wakeups_ = *woken_;
   node_settings settings_;
@@ -118,6 +121,8 @@ class node_daemon final : public daemon, private link::link_events {
   std::atomic<bool> models_known_{false};
   std::atomic<int> exit_code_{exit_fine};  // of a stop in order
   steady_clock::time_point began_ = steady_clock::now();
+  machine_meter meter_;  // these two: on monitoring's thread
+  gpu_readings gpus_;
   peer_keys keys_;
   std::unique_ptr<link::endpoint> endpoint_;
   std::unique_ptr<http::server> http_;
@@ -155,6 +160,8 @@ void node_daemon::on_peer_down(const link::peer_view& peer, std::string reason,
 monitoring_sources node_daemon::sources() {
   monitoring_sources out;
   for (const auto& [actor, gauge] : gauges_) out.actors.emplace_back(actor, gauge);
+  out.log = lines_;
+  out.own = gauges_.at("monitoring");
   out.node = [this](proto::NodeStatus& status) {
     status.set_node(settings_.name);
     status.set_incarnation(state_.incarnation());
@@ -163,12 +170,15 @@ monitoring_sources node_daemon::sources() {
         std::chrono::duration_cast<milliseconds>(steady_clock::now() - began_).count()));
     status.set_cores(std::thread::hardware_concurrency());
     read_memory(status);
+    meter_.read(status, settings_.state_directory);
+    gpus_.read(status);
     status.set_disk_bytes_free(disk_bytes_free(settings_.state_directory));
     proto::JobCounters& jobs = *status.mutable_jobs();
     jobs.set_accepted(gateway_shown_->accepted);
     jobs.set_refused(gateway_shown_->refused);
     jobs.set_running(gateway_shown_->running);
     jobs.set_frames_fenced(gateway_shown_->frames_fenced + load_->frames_fenced);
+    jobs.set_answer_tokens_taken(gateway_shown_->answer_tokens);
     link::endpoint* endpoint = shown_endpoint_;
     if (!endpoint) return;
     status.set_address(endpoint->address());
@@ -193,8 +203,11 @@ monitoring_sources node_daemon::sources() {
 
 role_handle node_daemon::make(const std::string& actor) {
   const std::shared_ptr<actor_gauge>& gauge = gauges_.at(actor);
-  if (actor == "monitoring")
-    return spawn_monitoring(*system_, settings_.monitoring, board_, gauge, sources());
+  if (actor == "monitoring") {
+    monitoring_settings mine = settings_.monitoring;
+    mine.version = version();
+    return spawn_monitoring(*system_, mine, board_, gauge, sources());
+  }
   if (actor == "cache_tier") return spawn_cache_tier(*system_, settings_.cache, board_, gauge);
   if (actor == "inference")
     return spawn_inference(*system_, settings_.inference, board_, gauge, load_);
@@ -453,7 +466,9 @@ result<std::unique_ptr<daemon>> daemon::start(const settings& from) {
   if (!state) return state.failure();
   const std::uint64_t incarnation = state->incarnation();
   node_settings mine = settings_of_node(from, incarnation);
-  if (status log = open_log(mine.log_file, mine.log_level, mine.name); !log) return log.failure();
+  auto lines = std::make_shared<log_ring>(mine.name, incarnation);
+  if (status log = open_log(mine.log_file, mine.log_level, mine.name, lines); !log)
+    return log.failure();
   auto woken = std::make_unique<wakeups>();  // before any thread that a signal could end
   auto writer = std::make_unique<audit::audit_writer>(
       audit::writer_settings{{mine.state_directory, mine.name}});
@@ -466,7 +481,7 @@ result<std::unique_ptr<daemon>> daemon::start(const settings& from) {
                       {"incarnation", std::to_string(incarnation)}}};
   try {
     auto node = std::make_unique<node_daemon>(std::move(woken), std::move(mine), std::move(*state),
-                                              std::move(writer));
+                                              std::move(writer), std::move(lines));
     status begun = node->begin();
     if (!begun) {
       start.outcome = "failed";

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "actors/monitoring/monitoring_settings.hpp"
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/link/link_faults.hpp"
 
@@ -78,6 +79,7 @@ class node_role : public role {
         carry_out(core_.frame_from(node, came, now));
     carry_out(core_.tick(now));
     carry_out(chaos_.tick(now));
+    tell_monitoring();
     tell_health();
     if (models_pace_.due(now)) ask_for_models(now);
     if (outside_.disk_bytes_free && disk_pace_.due(now)) look_at_disk(now);
@@ -171,6 +173,19 @@ class node_role : public role {
 
   void tell_view() {
     outside_.board->notice("gateway", std::make_shared<cluster_changed>(core_.view()));
+    tell_monitoring();
+  }
+
+  // Each change, and again now and then: a monitoring actor that was started afresh knows nobody.
+  void tell_monitoring() {
+    std::vector<peer_seen> nodes;
+    for (const member& m : core_.view()->members)
+      nodes.push_back({m.name, m.up, m.suspect, m.draining});
+    const auto now = std::chrono::steady_clock::now();
+    if (nodes == nodes_told_ && now - nodes_told_at_ < std::chrono::seconds(1)) return;
+    nodes_told_ = nodes;
+    nodes_told_at_ = now;
+    outside_.board->notice("monitoring", std::make_shared<nodes_seen>(std::move(nodes)));
   }
 
   // The gateways, here and elsewhere, learn that an actor of this node has forgotten what it was
@@ -301,6 +316,8 @@ class node_role : public role {
   membership_core core_;
   chaos_core chaos_;
   std::map<std::string, preload_state> preloads_;
+  std::vector<peer_seen> nodes_told_;  // to monitoring
+  std::chrono::steady_clock::time_point nodes_told_at_{};
   std::uint64_t correlation_ = 0;
   check_pace models_pace_, disk_pace_;
   bool disk_low_ = false;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include "config/objective.hpp"
+
 namespace troupe::cluster {
 namespace {
 
@@ -149,6 +151,29 @@ http::http_settings http_part(const settings& from) {
   return out;
 }
 
+monitoring_settings monitoring_part(const settings& from) {
+  monitoring_settings out;
+  out.busy_window = from.duration("monitoring.window");
+  out.slow_job = out.traces.slow = from.duration("monitoring.slow_job");
+  out.traces.collector = from.text("monitoring.traces");
+  out.traces.ratio = from.number("monitoring.traces_ratio");
+  out.alerts.webhook = from.text("monitoring.webhook");
+  out.alerts.alertmanager = from.text("monitoring.alertmanager");
+  out.alerts.first_token_max = from.duration("monitoring.first_token_max");
+  out.alerts.error_rate_max = from.number("monitoring.error_rate_max");
+  out.alerts.memory_share_max = from.number("monitoring.memory_share_max");
+  out.alerts.tokens_per_second_min = from.number("monitoring.tokens_per_second_min");
+  out.alerts.jobs_min = bounded<std::uint32_t>(from.integer("monitoring.jobs_min"));
+  out.alerts.holds_for = from.duration("monitoring.alert_after");
+  out.alerts.told_per_minute_max =
+      bounded<std::uint32_t>(from.integer("monitoring.alerts_per_minute"));
+  out.alerts.learns = from.flag("monitoring.learn");
+  for (const std::string& text : from.list("monitoring.objectives"))
+    if (const auto wish = read_objective(text))
+      out.alerts.objectives.push_back({wish->model, milliseconds(wish->milliseconds), wish->share});
+  return out;
+}
+
 }  // namespace
 
 node_settings settings_of_node(const settings& from, std::uint64_t incarnation) {
@@ -186,8 +211,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.inference.incarnation = incarnation;
   out.cache = cache_part(from);
   out.cache.node = out.name;
+  out.monitoring = monitoring_part(from);
   out.monitoring.node = out.name;
-  out.monitoring.busy_window = from.duration("monitoring.window");
 
   membership_settings& membership = out.node.membership;
   membership.self = out.name;

@@ -56,8 +56,8 @@ int bench_engine(const engine_bench_request& request) {
 }  // namespace
 
 void add_bench(CLI::App& app, action& chosen) {
-  CLI::App& bench =
-      *app.add_subcommand("bench", "measure the engine, the link or the GPU of this machine");
+  CLI::App& bench = *app.add_subcommand(
+      "bench", "measure the engine, the link, monitoring or the GPU of this machine");
   bench.require_subcommand(1);
 
   auto request = std::make_shared<engine_bench_request>();
@@ -80,6 +80,7 @@ void add_bench(CLI::App& app, action& chosen) {
 
   add_bench_link(bench, chosen);
   add_bench_gpu(bench, chosen);
+  add_bench_monitoring(bench, chosen);
 }
 
 }  // namespace troupe::cli

@@ -51,6 +51,8 @@ int run(int argc, const char* const* argv) {
   add_readings(app, chosen);
   add_release(app, chosen);
   add_status(app, chosen);
+  add_stats(app, chosen);
+  add_logs(app, chosen);
   add_node(app, chosen);
   add_keys(app, chosen);
   add_cluster(app, chosen);

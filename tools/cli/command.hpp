@@ -34,6 +34,8 @@ void add_submit(CLI::App& app, action& chosen);
 void add_readings(CLI::App& app, action& chosen);  // embed, score
 void add_release(CLI::App& app, action& chosen);
 void add_status(CLI::App& app, action& chosen);
+void add_logs(CLI::App& app, action& chosen);
+void add_stats(CLI::App& app, action& chosen);
 void add_node(CLI::App& app, action& chosen);  // drain
 void add_generate(CLI::App& app, action& chosen);
 void add_model(CLI::App& app, action& chosen);   // make, inspect, quantize, perplexity, tokenize

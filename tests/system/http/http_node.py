@@ -32,15 +32,15 @@ def alone(model, prompt, seed, tokens, temperature=1.0):
 
 class Node:
     """One daemon; `settings` are further sections of its YAML, `http` and `inference` further lines of those sections; `files`
-    bounds how many it may open; `name` is the model's."""
+    bounds how many it may open; `name` is the model's, `node` its own."""
 
-    def __init__(self, model, settings="", http="", inference="", listen="tcp://127.0.0.1:0", files=None, name="tiny"):
+    def __init__(self, model, settings="", http="", inference="", listen="tcp://127.0.0.1:0", files=None, name="tiny", node="door"):
         self.folder = tempfile.TemporaryDirectory()
         root = pathlib.Path(self.folder.name)
         (root / "models").mkdir()
         (root / "models" / f"{name}.gguf").symlink_to(model)
         (root / "node.yaml").write_text(
-            "node:\n  name: door\n  state_dir: state\n  stop_wait: 2s\nlink:\n  listen: tcp://127.0.0.1:0\n"
+            f"node:\n  name: {node}\n  state_dir: state\n  stop_wait: 2s\nlink:\n  listen: tcp://127.0.0.1:0\n"
             f"models:\n  directories: [models]\n  preload: [{name}]\ninference:\n  threads: 1\n  kv_bytes: 64MiB\n"
             f"{inference}http:\n  listen: {listen}\n{http}{settings}")
         self.errors = open(root / "errors", "w+", encoding="utf-8")

@@ -295,6 +295,13 @@ TEST_CASE("jobs that ran beside a poison job are not set aside with it") {
       CHECK(start->target().node() != suspect);
     }
   }
+  SUBCASE("one that gets a token further is none any more, and the next may run") {
+    const auto [node, start] = place.running.at(beside);
+    stage.tokens(node, frame_of(start, 0, 1));
+    stage.wait(milliseconds(100));
+    place.look();
+    CHECK(place.running.contains(poison));
+  }
   SUBCASE("one that waits for its client's credit computes nothing, and holds nobody up") {
     const auto [node, start] = place.running.at(beside);
     const auto limit = static_cast<std::uint32_t>(start.forced_ids_size()) + start.credit_tokens();

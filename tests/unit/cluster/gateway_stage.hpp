@@ -126,6 +126,7 @@ class gateway_stage {
 
   void take(gateway_effects effects) {
     for (auto& message : effects.messages) sent.push_back(std::move(message));
+    for (auto& message : effects.told) told.push_back(std::move(message));
     logged.insert(logged.end(), effects.log.begin(), effects.log.end());
     disk.write(effects.journal);
     if (effects.journal.urgent && syncs) sync();
@@ -248,7 +249,7 @@ class gateway_stage {
   bool syncs = true;  // at once, where it is urgent
   std::vector<std::string> logged;
   time_point_us now{1'000'000};
-  std::vector<envelope_ptr> sent;
+  std::vector<envelope_ptr> sent, told;  // told: to monitoring
   bool contiguous = true;
   std::string text;
 };

@@ -1,5 +1,6 @@
 // What a user's configuration file may hold, and what a wrong one is told.
 #include "config/settings.hpp"
+#include "config/objective.hpp"
 
 #include <doctest/doctest.h>
 
@@ -175,6 +176,23 @@ TEST_CASE("settings that bound each other are checked together") {
         "node.yaml:2: membership.heartbeat_interval: found 2s with membership.down_after 3s; "
         "allowed: at most half of membership.down_after");
   CHECK(refusal("link: {queued_bytes_max: 1MiB, chunk_bytes: 1MiB}").find("link.chunk_bytes") !=
+        std::string::npos);
+}
+
+TEST_CASE("latency objectives are a model, milliseconds and perhaps a share") {
+  const auto plain = read_objective("mixtral:1500");
+  REQUIRE(plain.has_value());
+  CHECK(plain->model == "mixtral");
+  CHECK(plain->milliseconds == 1500);
+  CHECK(plain->share == 0.99);
+  const auto full = read_objective("org/name:tag:300:0.995");
+  REQUIRE(full.has_value());
+  CHECK(full->model == "org/name:tag");
+  CHECK(full->share == 0.995);
+  for (const char* wrong : {"", "mixtral", "mixtral:", ":1500", "mixtral:0", "mixtral:1500:1.5",
+                            "mixtral:x", "mixtral:-1", "mixtral:0.99"})
+    CHECK_FALSE_MESSAGE(read_objective(wrong).has_value(), wrong);
+  CHECK(refusal("monitoring:\n  objectives: [mixtral]\n").find("MODEL:MILLISECONDS") !=
         std::string::npos);
 }
 

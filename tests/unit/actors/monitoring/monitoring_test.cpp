@@ -1,7 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <cmath>
-
 #include "actors/monitoring/monitoring_actor.hpp"
 #include "tests/unit/actors/fakes.hpp"
 
@@ -32,34 +30,10 @@ envelope_ptr read_status(std::uint64_t correlation = 5) {
 
 }  // namespace
 
-TEST_CASE("percentiles of the window are never below the true ones and at most a tenth above") {
-  sliding_histogram h{time_point_us{60'000'000}};
-  std::vector<double> values;
-  for (int i = 1; i <= 1000; ++i) values.push_back(0.0001 * i * i);
-  for (double v : values) h.add(v, time_point_us{5});
-  const auto read = h.read(time_point_us{5});
-  CHECK(read.count() == 1000);
-  CHECK(read.max() == values.back());
-  const auto near = [](double got, double truth) { return got >= truth && got <= truth * 1.1; };
-  CHECK(near(read.p50(), values[499]));
-  CHECK(near(read.p95(), values[949]));
-  CHECK(near(read.p99(), values[989]));
-}
-
-TEST_CASE("what is older than the window does not count, and senseless values never do") {
-  sliding_histogram h{time_point_us{60'000'000}};
-  h.add(5, time_point_us{1});
-  h.add(std::nan(""), time_point_us{1});
-  h.add(-1, time_point_us{1});
-  CHECK(h.read(time_point_us{1}).count() == 1);
-  CHECK(h.read(time_point_us{49'000'000}).count() == 1);
-  CHECK(h.read(time_point_us{61'000'000}).count() == 0);
-  h.add(7, time_point_us{61'000'000});
-  CHECK(h.read(time_point_us{61'000'000}).max() == 7);
-}
-
-TEST_CASE("jobs are counted by how they ended") {
-  monitoring_core core{{}};
+TEST_CASE("property 15: jobs are counted by how they ended") {
+  monitoring_settings settings;
+  settings.node = "here";
+  monitoring_core core{settings};
   const time_point_us now{1'000'000};
   (void)core.step(observed(proto::LENGTH), now);
   (void)core.step(observed(proto::END_OF_TEXT, 1000, 2000, 5, proto::SHARED_CACHE), now);
@@ -183,6 +157,17 @@ TEST_CASE("loader and cache that do not answer leave their last known answer") {
   CHECK(core.step(refuse(*asked.posts[1], proto::Error::UNAVAILABLE, "away"), now).answers.size() ==
         1);
   CHECK(core.status(now).models(0).name() == "m");
+}
+
+TEST_CASE("jobs that a client makes up are not counted") {
+  monitoring_settings settings;
+  settings.node = "here";
+  monitoring_core core{settings};
+  const time_point_us now{1'000'000};
+  auto forged = std::make_shared<proto::Envelope>(*observed(proto::FAILED));
+  forged->mutable_sender()->set_node("client-1");
+  (void)core.step(forged, now);
+  CHECK(core.status(now).jobs().failed() == 0);
 }
 
 TEST_CASE("readers that wait are bounded") {

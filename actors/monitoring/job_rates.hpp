@@ -1,0 +1,43 @@
+// How fast running jobs make tokens, from two readings of them at least interval apart. Pure.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "actors/core.hpp"
+
+namespace troupe {
+
+class job_rates {
+ public:
+  static constexpr std::chrono::milliseconds interval{800};
+
+  void feed(const proto::JobsShown& shown, time_point_us now) {
+    std::map<std::string, progress> next;
+    for (const proto::JobShown& job : shown.jobs()) {
+      const auto known = jobs_.find(job.job_id());
+      progress at = known == jobs_.end() ? progress{now, job.answer_tokens(), 0} : known->second;
+      if (now - at.at >= interval) {
+        const std::uint32_t grown = job.answer_tokens() - std::min(job.answer_tokens(), at.tokens);
+        at = {now, job.answer_tokens(), grown * 1e6 / static_cast<double>((now - at.at).count())};
+      }
+      next[job.job_id()] = at;
+    }
+    jobs_ = std::move(next);
+  }
+  double of(const std::string& job_id) const {
+    const auto known = jobs_.find(job_id);
+    return known == jobs_.end() ? 0 : known->second.rate;
+  }
+
+ private:
+  struct progress {
+    time_point_us at{};
+    std::uint32_t tokens = 0;
+    double rate = 0;
+  };
+  std::map<std::string, progress> jobs_;  // as many as the last reading had
+};
+
+}  // namespace troupe
