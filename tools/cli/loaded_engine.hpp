@@ -16,7 +16,7 @@ struct engine_request {
   int threads = 0;      // 0: the machine's cores
   std::string variant;  // empty: the machine's best
   kernels::kv_type kv = kernels::kv_type::f16;
-  bool on_gpu = false;
+  std::string engine = "cpu";  // or "cuda"
   kernels::cuda_settings cuda;
 };
 
