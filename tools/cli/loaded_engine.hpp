@@ -17,7 +17,7 @@ struct engine_request {
   std::string variant;  // empty: the machine's best
   kernels::kv_type kv = kernels::kv_type::f16;
   std::string engine = "cpu";  // or "cuda"
-  kernels::cuda_settings cuda;
+  kernels::cuda_settings cuda = {};
 };
 
 struct loaded_engine {
