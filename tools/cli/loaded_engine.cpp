@@ -19,9 +19,9 @@ void add_engine_options(CLI::App& command, engine_request& request) {
                                                          {"q8_0", kernels::kv_type::q8_0}};
   command.add_option("--kv-type", request.kv, "how keys and values are kept: f16 (default), q8_0")
       ->transform(CLI::CheckedTransformer(types));
-  const std::map<std::string, bool> engines = {{"cpu", false}, {"cuda", true}};
-  command.add_option("--engine", request.on_gpu, "what computes: cpu (default) or cuda, a GPU")
-      ->transform(CLI::CheckedTransformer(engines));
+  command.add_option("--engine", request.engine, "what computes: cpu, or cuda, a GPU")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them")
       ->capture_default_str()
       ->check(CLI::Range(0, 255));
@@ -43,8 +43,9 @@ result<loaded_engine> load_engine(std::shared_ptr<const kernels::model> weights,
   settings.variant = request.variant;
   settings.kv = request.kv;
   settings.kv_bytes = blocks * kernels::cpu_memory_need(*weights, request.kv).kv_block_bytes;
-  auto engine = request.on_gpu ? kernels::make_cuda_engine(weights, settings, request.cuda)
-                               : kernels::make_cpu_engine(weights, settings);
+  auto engine = request.engine == "cuda"
+                    ? kernels::make_cuda_engine(weights, settings, request.cuda)
+                    : kernels::make_cpu_engine(weights, settings);
   if (!engine) return engine.failure();
   return loaded_engine{std::move(weights), std::move(*engine)};
 }

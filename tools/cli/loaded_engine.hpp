@@ -16,8 +16,8 @@ struct engine_request {
   int threads = 0;      // 0: the machine's cores
   std::string variant;  // empty: the machine's best
   kernels::kv_type kv = kernels::kv_type::f16;
-  bool on_gpu = false;
-  kernels::cuda_settings cuda;
+  std::string engine = "cpu";  // or "cuda"
+  kernels::cuda_settings cuda = {};
 };
 
 struct loaded_engine {
