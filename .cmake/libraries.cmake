@@ -15,6 +15,10 @@ pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(ssl REQUIRED IMPORTED_TARGET libssl)
 find_package(Boost 1.81 REQUIRED)  # Asio and Beast: headers
+find_package(ftxui 5 QUIET HINTS ${PROJECT_SOURCE_DIR}/build/ftxui)  # draws `troupe console`; tools/prepare-ftxui gets it
+if(NOT ftxui_FOUND)
+  message(STATUS "FTXUI is not there: `troupe console` is built without its live screen (run tools/prepare-ftxui)")
+endif()
 
 # Debian ships CAF without CMake files. TROUPE_CAF_PREFIX names a rebuilt core (the thread sanitizer needs one).
 find_path(CAF_INCLUDE_DIR caf/all.hpp REQUIRED HINTS ${TROUPE_CAF_PREFIX}/include)

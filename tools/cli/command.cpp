@@ -54,6 +54,7 @@ int run(int argc, const char* const* argv) {
   add_stats(app, chosen);
   add_logs(app, chosen);
   add_node(app, chosen);
+  add_console(app, chosen);
   add_keys(app, chosen);
   add_cluster(app, chosen);
   add_generate(app, chosen);

@@ -37,6 +37,7 @@ void add_status(CLI::App& app, action& chosen);
 void add_logs(CLI::App& app, action& chosen);
 void add_stats(CLI::App& app, action& chosen);
 void add_node(CLI::App& app, action& chosen);  // drain
+void add_console(CLI::App& app, action& chosen);
 void add_generate(CLI::App& app, action& chosen);
 void add_model(CLI::App& app, action& chosen);   // make, inspect, quantize, perplexity, tokenize
 void add_bench(CLI::App& app, action& chosen);   // engine, link
