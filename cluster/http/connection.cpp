@@ -9,6 +9,7 @@
 
 #include "cluster/client/uuid.hpp"
 #include "cluster/http/cluster_documents.hpp"
+#include "cluster/http/console_page.hpp"
 #include "cluster/http/inbox.hpp"
 #include "cluster/http/ollama_request.hpp"
 #include "cluster/http/openai_request.hpp"
@@ -210,6 +211,8 @@ asio::awaitable<bool> connection::serve_route(const http_request& request, const
       co_return co_await document(request, "{\"status\":\"ok\"}");
     case route_kind::ollama_version:
       co_return co_await document(request, "{\"version\":\"" + desk_.settings().version + "\"}");
+    case route_kind::console:
+      co_return co_await show_console(request);
     case route_kind::metrics:
       co_return co_await tell_metrics(request);
     case route_kind::picture:
@@ -296,6 +299,14 @@ asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> connection::read_cl
   auto status = std::make_shared<const proto::ClusterStatus>(answer->cluster_status());
   desk_.keep_status(status);
   co_return status;
+}
+
+asio::awaitable<bool> connection::show_console(const http_request& request) {
+  const console_page& page = the_console_page();
+  reply_head head = console_head(page, request.if_none_match);
+  std::string body;
+  if (head.status != 304) body = page.packed;
+  return reply(request, std::move(head), body);
 }
 
 asio::awaitable<bool> connection::tell_metrics(const http_request& request) {

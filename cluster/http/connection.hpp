@@ -43,6 +43,7 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::awaitable<bool> observe(const http_request& request, const route& to);
   asio::awaitable<bool> stream_picture(const http_request& request);
   asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> read_cluster();
+  asio::awaitable<bool> show_console(const http_request& request);
   asio::awaitable<bool> tell_metrics(const http_request& request);
   // Serves the jobs of an admitted request; tells how the connection goes on.
   asio::awaitable<bool> converse(const http_request& request, request_core& core,

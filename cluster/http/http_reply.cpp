@@ -11,6 +11,8 @@ const char* phrase_of(int status) {
       return "OK";
     case 202:
       return "Accepted";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -53,9 +55,9 @@ std::string text_of(const reply_head& head) {
   std::string out = "HTTP/1.1 " + std::to_string(head.status) + " " + phrase_of(head.status) +
                     "\r\ncontent-type: " + head.content_type + "\r\n";
   for (const auto& [name, value] : head.headers) out += name + ": " + one_line(value) + "\r\n";
-  if (head.length)
+  if (head.length && head.status != 304)  // there it would speak of the page that is not sent
     out += "content-length: " + std::to_string(*head.length) + "\r\n";
-  else
+  else if (!head.length)
     out += "cache-control: no-cache\r\n";
   if (!head.length && !head.http_1_0) out += "transfer-encoding: chunked\r\n";
   const bool stays = head.keep_alive && (head.length || !head.http_1_0);

@@ -37,6 +37,7 @@ http_request request_of(const beast_http::request<beast_http::string_body>& mess
   out.accept = text_of(message[beast_http::field::accept]);
   out.last_event_id = text_of(message["Last-Event-ID"]);
   out.trace_parent = text_of(message["traceparent"]);
+  out.if_none_match = all_of(message, beast_http::field::if_none_match);
   out.keep_alive = message.keep_alive();
   out.http_1_0 = message.version() == 10;
   return out;

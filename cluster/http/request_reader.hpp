@@ -25,7 +25,7 @@ struct http_request {
   std::string path;    // without the query, as it was sent
   std::string query;
   std::string body;
-  std::string host, origin, authorization, accept, last_event_id, trace_parent;
+  std::string host, origin, authorization, accept, last_event_id, trace_parent, if_none_match;
   bool keep_alive = true;
   bool http_1_0 = false;
 };

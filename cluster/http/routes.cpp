@@ -27,6 +27,7 @@ constexpr route_row rows[] = {
     {"POST", "/api/chat", route_kind::ollama_chat, submitter},
     {"GET", "/api/tags", route_kind::ollama_tags, viewer},
     {"GET", "/api/version", route_kind::ollama_version, viewer},
+    {"GET", "/console", route_kind::console, access::open()},  // the page; its data asks for more
     {"GET", "/healthz", route_kind::health, access::open()},
     {"GET", "/readyz", route_kind::ready, access::open()},
     {"GET", "/metrics", route_kind::metrics, viewer},
@@ -88,7 +89,7 @@ std::variant<route, api_error> find_route(std::string_view method, std::string_v
                                 "; there are /v1/models, /v1/chat/completions, /v1/completions, "
                                 "/v1/embeddings, /v1/jobs, /v1/nodes/{name}/drain, "
                                 "/v1/monitoring/picture, /api/generate, /api/chat, /api/tags, "
-                                "/healthz, /readyz and /metrics");
+                                "/console, /healthz, /readyz and /metrics");
 }
 
 std::optional<std::string> unescaped(std::string_view text) {

@@ -28,6 +28,7 @@ enum class route_kind {
   ollama_chat,
   ollama_tags,
   ollama_version,
+  console,
   health,
   ready,
   metrics,

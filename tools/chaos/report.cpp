@@ -1,5 +1,6 @@
 #include "tools/chaos/report.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -63,6 +64,25 @@ double in_seconds(microseconds time) {
   return static_cast<double>(time.count()) / 1e6;
 }
 
+constexpr microseconds pause{250'000};  // without a token: shown as a gap
+
+// Stretches of a job's tokens without a pause, as the first and the last token of each.
+std::vector<std::pair<std::size_t, std::size_t>> flows_of(const job_story& job) {
+  std::vector<std::pair<std::size_t, std::size_t>> out;
+  for (std::size_t i = 0; i < job.tokens.size();) {
+    std::size_t end = i;
+    while (end + 1 < job.tokens.size() && job.tokens[end + 1].at - job.tokens[end].at < pause)
+      ++end;
+    out.emplace_back(i, end);
+    i = end + 1;
+  }
+  return out;
+}
+
+std::string lane_of(const fault_story& fault) {
+  return fault.done.node.empty() ? "redis" : fault.done.node;
+}
+
 // The picture: a lane for each node (and Redis) with its faults, then one for each client with its
 // jobs; where a job waited for a token, its bar is thin.
 class timeline {
@@ -90,7 +110,6 @@ class timeline {
 
  private:
   static constexpr double width = 1200, left = 90, lane = 18;
-  static constexpr microseconds pause{250'000};  // shown as a gap
 
   void add_lane(const std::string& name) {
     lanes_[name] = 22 + lane * static_cast<double>(lanes_.size());
@@ -115,8 +134,7 @@ class timeline {
   }
 
   void draw(const fault_story& fault) {
-    const std::string lane_name = fault.done.node.empty() ? "redis" : fault.done.node;
-    bar(x(fault.began), x(fault.ended), lanes_[lane_name], lane - 6, "#c0392b",
+    bar(x(fault.began), x(fault.ended), lanes_[lane_of(fault)], lane - 6, "#c0392b",
         std::string(name_of(fault.done.kind)) + " from " + in_seconds(in_seconds(fault.began)) +
             " s to " + in_seconds(in_seconds(fault.ended)) + " s");
   }
@@ -131,13 +149,8 @@ class timeline {
                               " tokens, " + std::to_string(job.attempts) + " attempts, worker " +
                               job.worker + (job.failure ? ", " + job.failure->text() : "");
     bar(x(job.submitted), x(job.ended), y, 2, colour, title);
-    for (std::size_t i = 0; i < job.tokens.size();) {  // stretches without a pause
-      std::size_t end = i;
-      while (end + 1 < job.tokens.size() && job.tokens[end + 1].at - job.tokens[end].at < pause)
-        ++end;
-      bar(x(job.tokens[i].at), x(job.tokens[end].at), y, lane - 8, colour, title);
-      i = end + 1;
-    }
+    for (const auto& [first, last] : flows_of(job))
+      bar(x(job.tokens[first].at), x(job.tokens[last].at), y, lane - 8, colour, title);
   }
 
   const run_report& report_;
@@ -145,6 +158,53 @@ class timeline {
   std::map<std::string, double> lanes_;
   std::ostringstream out_;
 };
+
+// What the picture shows, for whoever draws it anew: times in seconds since the run began.
+json timeline_of(const run_report& report) {
+  constexpr std::size_t jobs_told_max = 4'000, faults_told_max = 2'000, flows_told_max = 200;
+  json faults = json::array(), jobs = json::array(), nodes = json::array();
+  for (const node_plan& node : report.plan.nodes) nodes.push_back(node.name);
+  for (const fault_story& fault : report.run.faults) {
+    if (faults.size() == faults_told_max) break;
+    faults.push_back({{"kind", name_of(fault.done.kind)},
+                      {"where", lane_of(fault)},
+                      {"began_s", in_seconds(fault.began)},
+                      {"ended_s", in_seconds(fault.ended)}});
+  }
+  for (const job_story& job : report.run.jobs) {
+    if (jobs.size() == jobs_told_max) break;
+    json flows = json::array();
+    microseconds gap{0};
+    for (std::size_t i = 1; i < job.tokens.size(); ++i)
+      gap = std::max(gap, job.tokens[i].at - job.tokens[i - 1].at);
+    for (const auto& [first, last] : flows_of(job)) {
+      if (flows.size() == flows_told_max) break;
+      flows.push_back({in_seconds(job.tokens[first].at), in_seconds(job.tokens[last].at)});
+    }
+    const char* outcome = !job.accepted ? "refused"
+                          : !job.whole  ? "failed"
+                          : job.moved() ? "moved"
+                                        : "whole";
+    jobs.push_back({{"id", job.id},
+                    {"stream", job.stream},
+                    {"outcome", outcome},
+                    {"submitted_s", in_seconds(job.submitted)},
+                    {"ended_s", in_seconds(job.ended)},
+                    {"tokens", job.tokens.size()},
+                    {"attempts", job.attempts},
+                    {"worker", job.worker},
+                    {"longest_gap_s", in_seconds(gap)},
+                    {"failure", job.failure ? job.failure->text() : ""},
+                    {"flows", std::move(flows)}});
+  }
+  const std::size_t left_out = report.run.jobs.size() - jobs.size();
+  return {{"nodes", std::move(nodes)},
+          {"redis", report.plan.redis},
+          {"streams", report.plan.workload.streams},
+          {"faults", std::move(faults)},
+          {"jobs", std::move(jobs)},
+          {"jobs_left_out", left_out}};
+}
 
 }  // namespace
 
@@ -205,7 +265,8 @@ std::string told_in_json(const run_report& report) {
                          {"stall_seconds", document_of(v.stalls)},
                          {"first_token_seconds", document_of(v.first_tokens)},
                          {"missing", v.missing},
-                         {"violations", v.violations}};
+                         {"violations", v.violations},
+                         {"timeline", timeline_of(report)}};
   return document.dump(2);
 }
 

@@ -1,6 +1,7 @@
 """A trouped of its own with an HTTP door, its generated model, and the plainest of HTTP clients."""
 
 import contextlib
+import gzip
 import json
 import pathlib
 import socket
@@ -97,7 +98,8 @@ class Reply:
             yield self._stream.read()
 
     def text(self):
-        return b"".join(self.pieces()).decode()
+        body = b"".join(self.pieces())
+        return (gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body).decode()
 
     def json(self):
         return json.loads(self.text())

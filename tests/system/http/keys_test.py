@@ -14,7 +14,7 @@ from http_node import Client, Node, Programs, ask, tiny_model
 
 SCOPES = ("viewer", "submitter", "operator", "admin", "chaos")
 ROUTES = {  # what each is to ask for, apart from the door's own table
-    "GET /": "", "GET /healthz": "", "GET /readyz": "",
+    "GET /": "", "GET /console": "", "GET /healthz": "", "GET /readyz": "",
     "GET /metrics": "viewer", "GET /v1/models": "viewer", "GET /v1/models/*": "viewer", "GET /api/tags": "viewer",
     "GET /api/version": "viewer", "GET /v1/monitoring/picture": "viewer", "GET /v1/monitoring/stream": "viewer",
     "GET /v1/monitoring/jobs/*": "viewer", "GET /v1/monitoring/history": "viewer", "GET /v1/monitoring/log": "operator",

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "tools/chaos/report.hpp"
 
@@ -217,6 +218,19 @@ TEST_CASE("a report tells the outcome in each of its forms") {
   report.judged = judge(report.run, {2, 1, 1});
   CHECK(told_in_text(report).find("2 finished, 0 refused, 0 lost, 1 moved") != std::string::npos);
   CHECK(told_in_json(report).find("\"outcome\": \"passed\"") != std::string::npos);
+  const auto timeline = nlohmann::json::parse(told_in_json(report))["timeline"];
+  CHECK(timeline["nodes"] == nlohmann::json({"a", "b"}));
+  CHECK(timeline["streams"] == 1);
+  CHECK(timeline["faults"].size() == report.run.faults.size());
+  CHECK(timeline["faults"][0]["ended_s"] > timeline["faults"][0]["began_s"]);
+  REQUIRE(timeline["jobs"].size() == report.run.jobs.size());
+  for (std::size_t i = 0; i < report.run.jobs.size(); ++i) {
+    CHECK(timeline["jobs"][i]["id"] == report.run.jobs[i].id);
+    CHECK(timeline["jobs"][i]["tokens"] == report.run.jobs[i].tokens.size());
+    CHECK(timeline["jobs"][i]["outcome"] == (report.run.jobs[i].moved() ? "moved" : "whole"));
+    CHECK(timeline["jobs"][i]["flows"].size() >= 1);
+  }
+  CHECK(timeline["jobs_left_out"] == 0);
   const std::string page = told_in_html(report);
   CHECK(page.find("<svg") != std::string::npos);
   CHECK(page.find("p&lt;1&gt;") != std::string::npos);
