@@ -126,6 +126,16 @@ std::vector<filled_line> filled_messages() {
     proto::Envelope envelope = i == 0 ? headed() : proto::Envelope();
     fill_field(envelope, field);
     all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
+    if (envelope.has_job_story()) {
+      proto::SpanAttribute& value =
+          *envelope.mutable_job_story()->mutable_spans(0)->mutable_attributes(0);
+      value.set_number(-7);
+      all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
+      value.set_real(0.5);
+      all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
+      value.set_flag(true);
+      all.emplace_back(field.name(), std::make_unique<proto::Envelope>(envelope));
+    }
     if (envelope.has_submit_job()) {
       auto& ids = *envelope.mutable_submit_job()->mutable_job()->mutable_token_ids();
       for (const int id : {0, 1, 127, 128, 32000, -1}) ids.add_ids(id);
