@@ -20,9 +20,9 @@
 #include <vector>
 
 #include "actors/core.hpp"
+#include "cluster/gateway/gateway_effects.hpp"
 #include "cluster/gateway/gateway_settings.hpp"
 #include "cluster/gateway/job_checks.hpp"
-#include "cluster/gateway/gateway_effects.hpp"
 #include "cluster/gateway/job_record.hpp"
 #include "cluster/gateway/node_breakers.hpp"
 #include "cluster/gateway/routing.hpp"

@@ -236,7 +236,7 @@ TEST_CASE("console: on a terminal, through jobs, keys, resizes and dying nodes, 
   console.press("3");
   CHECK_MESSAGE(console.shows_in_time("running"), console.screen());
   console.press("\r");
-  CHECK_MESSAGE(console.shows_in_time("decode"), console.screen());
+  CHECK_MESSAGE(console.shows_in_time("first_token"), console.screen());
   console.press("c");
   CHECK_MESSAGE(console.shows_in_time("Cancel job"), console.screen());
   console.press("y");
