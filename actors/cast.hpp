@@ -64,7 +64,7 @@ inline constexpr cast_row cast[] = {
     {"sequence_failed", "inference", "gateway", "the attempt cannot go on", "", "", repeat::fenced,
      0},
     {"grant_sequence_credit", "gateway", "inference", "tokens below this index may be sent", "", "",
-     repeat::safe, 0},
+     repeat::safe, 0},  // sequence_failed where the sequence has been forgotten
     {"stop_sequence", "gateway", "inference", "end the attempt", "sequence_finished", "",
      repeat::safe, 0},
     {"release_blocks", "gateway", "inference", "forget the KV blocks of these tokens",

@@ -24,7 +24,7 @@ inference_core::effects inference_core::step(const envelope_ptr& message, time_p
       start(*message, now, out);
       break;
     case proto::Envelope::kGrantSequenceCredit:
-      grant(*message, now);
+      grant(*message, now, out);
       break;
     case proto::Envelope::kStopSequence:
       stop(*message, now, out);
@@ -168,12 +168,19 @@ std::optional<error> inference_core::check_start(const proto::StartSequence& sta
   return check_job(start, found->second.facts->description, settings_);
 }
 
-void inference_core::grant(const proto::Envelope& message, time_point_us now) {
+void inference_core::grant(const proto::Envelope& message, time_point_us now, effects& out) {
   const proto::GrantSequenceCredit& wish = message.grant_sequence_credit();
   const std::string key = sequence_key(message.sender().node(), wish.job_id());
   if (fenced(key, wish.fence())) return;
   const auto found = by_key_.find(key);
-  if (found == by_key_.end() || order_of(found->second->fence) != order_of(wish.fence())) return;
+  if (found == by_key_.end()) {
+    // This node took the gateway's for lost while the gateway stood still and did not notice. An
+    // end that was sent has overtaken this answer, which is then of an old attempt.
+    out.posts.push_back(sequence_failed(
+        message, {error_code::unavailable, "this node has forgotten the sequence", "begin again"}));
+    return;
+  }
+  if (order_of(found->second->fence) != order_of(wish.fence())) return;
   sequence& s = *found->second;
   const std::uint64_t held = s.answer_size();
   if (wish.limit() <= held || wish.limit() - held <= s.credit) return;  // said before

@@ -119,7 +119,7 @@ class inference_core {
   void load(const envelope_ptr& message, effects& out);
   void unload(const envelope_ptr& message, effects& out);
   void start(const proto::Envelope& message, time_point_us now, effects& out);
-  void grant(const proto::Envelope& message, time_point_us now);
+  void grant(const proto::Envelope& message, time_point_us now, effects& out);
   void stop(const proto::Envelope& message, time_point_us now, effects& out);
   void release(const proto::Envelope& message, effects& out);
   std::optional<error> check_start(const proto::StartSequence& start) const;

@@ -78,11 +78,14 @@ envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& f
   return message;
 }
 
-envelope_ptr sequence_failed(const proto::Envelope& start, const error& why) {
-  auto message = std::make_shared<proto::Envelope>(reply_to(start));
+envelope_ptr sequence_failed(const proto::Envelope& asked, const error& why) {
+  const bool grant = asked.has_grant_sequence_credit();
+  auto message = std::make_shared<proto::Envelope>(reply_to(asked));
   proto::SequenceFailed& failed = *message->mutable_sequence_failed();
-  failed.set_job_id(start.start_sequence().job_id());
-  *failed.mutable_fence() = start.start_sequence().fence();
+  failed.set_job_id(grant ? asked.grant_sequence_credit().job_id()
+                          : asked.start_sequence().job_id());
+  *failed.mutable_fence() =
+      grant ? asked.grant_sequence_credit().fence() : asked.start_sequence().fence();
   fill(*failed.mutable_error(), why);
   return message;
 }

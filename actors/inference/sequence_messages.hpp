@@ -11,7 +11,8 @@ namespace troupe {
 
 envelope_ptr refused(const proto::Envelope& request, const error& why);
 envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& facts);
-envelope_ptr sequence_failed(const proto::Envelope& start, const error& why);
+// asked: a StartSequence or a GrantSequenceCredit.
+envelope_ptr sequence_failed(const proto::Envelope& asked, const error& why);
 envelope_ptr sequence_failed(const sequence& s, const error& why);
 // The token that was accepted last, drawn from `logits`.
 envelope_ptr sequence_tokens(const sequence& s, const std::string& text,

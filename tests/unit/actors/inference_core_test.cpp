@@ -291,6 +291,19 @@ TEST_CASE("a lost gateway's sequences are dropped in silence, others run on") {
   CHECK(b.core.blocks_of("model") == std::pair{64u, 64u});
 }
 
+TEST_CASE("a gateway that was lost only to this node is told, once it asks, that it is forgotten") {
+  bench b = ready();
+  const job_wish job{.gateway = "gone", .tokens_max = 40, .credit = 5};
+  b.say(start_message(job));
+  b.run();
+  b.take(b.core.lose_node("gone", b.now));
+  CHECK_FALSE(b.of(job).ended());
+  b.say(grant_message(job, 10));
+  REQUIRE(b.of(job).failed);
+  CHECK(b.of(job).failed->error().code() == proto::Error::UNAVAILABLE);
+  CHECK(b.of(job).ids.size() == 5);
+}
+
 TEST_CASE("a gateway that was started again has forgotten its sequences") {
   bench b = ready();
   const job_wish old{.id = "a", .gateway = "again", .tokens_max = 40};
