@@ -173,14 +173,15 @@ void inference_core::grant(const proto::Envelope& message, time_point_us now, ef
   const std::string key = sequence_key(message.sender().node(), wish.job_id());
   if (fenced(key, wish.fence())) return;
   const auto found = by_key_.find(key);
-  if (found == by_key_.end()) {
+  const bool was_here = fences_.newest(key) == order_of(wish.fence());
+  if (found == by_key_.end() && was_here) {
     // This node took the gateway's for lost while the gateway stood still and did not notice. An
     // end that was sent has overtaken this answer, which is then of an old attempt.
     out.posts.push_back(sequence_failed(
         message, {error_code::unavailable, "this node has forgotten the sequence", "begin again"}));
     return;
   }
-  if (order_of(found->second->fence) != order_of(wish.fence())) return;
+  if (found == by_key_.end() || order_of(found->second->fence) != order_of(wish.fence())) return;
   sequence& s = *found->second;
   const std::uint64_t held = s.answer_size();
   if (wish.limit() <= held || wish.limit() - held <= s.credit) return;  // said before
