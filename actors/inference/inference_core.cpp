@@ -8,7 +8,10 @@
 namespace troupe {
 
 inference_core::inference_core(const inference_settings& settings)
-    : settings_(settings), fences_(settings.fences_kept), shares_(settings.tenants_kept) {}
+    : settings_(settings),
+      fences_(settings.fences_kept),
+      dropped_(settings.fences_kept),
+      shares_(settings.tenants_kept) {}
 
 inference_core::effects inference_core::step(const envelope_ptr& message, time_point_us now) {
   effects out;
@@ -173,10 +176,9 @@ void inference_core::grant(const proto::Envelope& message, time_point_us now, ef
   const std::string key = sequence_key(message.sender().node(), wish.job_id());
   if (fenced(key, wish.fence())) return;
   const auto found = by_key_.find(key);
-  const bool was_here = fences_.newest(key) == order_of(wish.fence());
-  if (found == by_key_.end() && was_here) {
-    // This node took the gateway's for lost while the gateway stood still and did not notice. An
-    // end that was sent has overtaken this answer, which is then of an old attempt.
+  const bool dropped = dropped_.newest(key) == order_of(wish.fence());
+  if (found == by_key_.end() && dropped) {
+    // This node took the gateway's for lost, while that one stood still and did not notice.
     out.posts.push_back(sequence_failed(
         message, {error_code::unavailable, "this node has forgotten the sequence", "begin again"}));
     return;
@@ -216,7 +218,10 @@ inference_core::effects inference_core::lose_node(const std::string& node, time_
   std::vector<sequence*> lost;
   for (const auto& [key, s] : by_key_)
     if (s->gateway_node == node) lost.push_back(s);
-  for (sequence* s : lost) remove(*s);
+  for (sequence* s : lost) {
+    dropped_.see(s->key, order_of(s->fence));
+    remove(*s);
+  }
   return {};
 }
 

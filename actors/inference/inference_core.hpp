@@ -162,6 +162,7 @@ class inference_core {
   std::map<std::string, slot> slots_;
   std::unordered_map<std::string, sequence*> by_key_;
   fence_table fences_;
+  fence_table dropped_;  // of attempts that were given up without a word to their gateway
   fair_share shares_;
   counters counters_;
   time_point_us clock_{};  // the newest time seen

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <future>
+
 #include "nodes.hpp"
 
 using namespace system_test;
@@ -107,6 +109,24 @@ TEST_CASE("a gateway killed mid-stream: the client goes on at another with what 
   const answer rest = read_all(**submitted);
   check_whole(**connected, begun, rest);
   CHECK(rest.report.gateway_node == (at_left ? "right" : "left"));
+}
+
+TEST_CASE("a client that knows several gateways waits for one that takes its job") {
+  node only({.name = "only", .listen = fixed_port()});
+  REQUIRE_MESSAGE(only.ready(), only.errors());
+  const std::string nobody = "127.0.0.1:" + std::to_string(free_port());
+  auto several = troupe::client::cluster::connect(only.at() + "," + nobody);
+  REQUIRE_MESSAGE(several, several.failure().text());
+  auto one = only.connect();
+  only.kill();
+  REQUIRE(eventually([&] { return !one->submit(job_of("Once")).ok(); }));  // it knows of the loss
+  auto waiting = std::async(std::launch::async, [&] { return ask(**several, job_of("Once")); });
+  CHECK(waiting.wait_for(milliseconds(700)) == std::future_status::timeout);
+  only.start_again();
+  REQUIRE_MESSAGE(only.ready(), only.errors());
+  const answer given = waiting.get();
+  REQUIRE_MESSAGE(!given.failure, given.failure->text());
+  CHECK(given.ids.size() == 24);
 }
 
 TEST_CASE("a gateway that stops in order hands its streams to another") {

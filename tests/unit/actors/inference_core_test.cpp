@@ -302,6 +302,12 @@ TEST_CASE("a gateway that was lost only to this node is told, once it asks, that
   REQUIRE(b.of(job).failed);
   CHECK(b.of(job).failed->error().code() == proto::Error::UNAVAILABLE);
   CHECK(b.of(job).ids.size() == 5);
+  const job_wish whole{.id = "w", .gateway = "gone", .tokens_max = 3, .attempt = 2};
+  b.say(start_message(whole));
+  b.run();
+  b.say(grant_message(whole, 10));  // it has ended, and was told so
+  CHECK(b.of(whole).finished);
+  CHECK_FALSE(b.of(whole).failed);
 }
 
 TEST_CASE("a gateway that was started again has forgotten its sequences") {

@@ -221,6 +221,35 @@ TEST_CASE("a suspect is asked about at two others at once; a no from both is a v
   CHECK(s.lost[0].reason.find("2 asked did not hear it") != std::string::npos);
 }
 
+TEST_CASE("only the end of a process is taken for a death; silence may be a pause or a cut") {
+  membership_stage s;
+  s.link_up("peer");
+  s.pass(1'000, {"peer"});
+  SUBCASE("its session ends while it speaks") {
+    s.link_down("peer");
+    REQUIRE(s.lost.size() == 1);
+    CHECK(s.lost[0].died());
+  }
+  SUBCASE("it is there again, as another process") {
+    s.link_up("peer", 2);
+    REQUIRE(s.lost.size() == 1);
+    CHECK(s.lost[0].died());
+  }
+  SUBCASE("it falls silent") {
+    s.pass(5'000);
+    REQUIRE(s.lost.size() == 1);
+    CHECK_FALSE(s.lost[0].died());
+  }
+  SUBCASE("its session ends after it fell silent") {
+    s.pass(1'100);
+    REQUIRE(s.suspected.size() == 1);
+    REQUIRE(s.lost.empty());
+    s.link_down("peer");
+    REQUIRE(s.lost.size() == 1);
+    CHECK_FALSE(s.lost[0].died());
+  }
+}
+
 TEST_CASE("one yes keeps a suspect alive up to down_after; late or strange answers do not") {
   membership_stage s;
   for (const char* node : {"a", "b", "c"}) s.link_up(node);
