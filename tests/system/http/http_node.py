@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 
 
 class Programs:
@@ -166,6 +167,16 @@ def ask(node, method, path, body=None, headers=None, **connection):
     with Client(node.at, **connection) as client:
         reply = client.ask(method, path, body, headers)
         return reply.status, reply.headers, reply.text() if method != "HEAD" else ""
+
+
+def eventually(holds, wait_s=30):
+    """Tries until `holds()` is true or the time is over; tells whether it became true."""
+    until = time.monotonic() + wait_s
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def together(count, work):

@@ -10,11 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 import uuid
 
-from http_node import Client, Node, Programs, alone, ask, tiny_model, together
+from http_node import Client, Node, Programs, alone, ask, eventually, tiny_model, together
 
 MODELS = tempfile.TemporaryDirectory()
 
@@ -34,15 +33,6 @@ def completion(prompt="Once upon", tokens=12, seed=7, **more):
 def metric(node, name):
     text = ask(node, "GET", "/metrics")[2]
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name)
-
-
-def eventually(holds, wait_s=30):
-    until = time.monotonic() + wait_s
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 class Answers(unittest.TestCase):

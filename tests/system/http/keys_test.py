@@ -6,11 +6,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import uuid
 
-from http_node import Client, Node, Programs, ask, tiny_model
+from http_node import Client, Node, Programs, ask, eventually, tiny_model
 
 SCOPES = ("viewer", "submitter", "operator", "admin", "chaos")
 ROUTES = {  # what each is to ask for, apart from the door's own table
@@ -36,15 +35,6 @@ def tearDownModule():
 
 def troupe(*words):
     return subprocess.run([Programs.troupe, *map(str, words)], capture_output=True, text=True, check=False)
-
-
-def eventually(holds, wait_s=20):
-    until = time.monotonic() + wait_s
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def whole_lines(log):

@@ -18,7 +18,7 @@ import time
 import unittest
 import urllib.request
 
-from http_node import Client, Node, Programs, ask, together, tiny_model
+from http_node import Client, Node, Programs, ask, eventually, tiny_model, together
 
 MODELS = tempfile.TemporaryDirectory()
 SOON = "membership:\n  heartbeat_interval: 100ms\n  down_after: 1s\n  pause_max: 500ms\n"
@@ -30,15 +30,6 @@ def setUpModule():
 
 def tearDownModule():
     MODELS.cleanup()
-
-
-def eventually(holds, wait_s=30):
-    until = time.monotonic() + wait_s
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def troupe(*words):
@@ -126,23 +117,24 @@ class Seen(unittest.TestCase):
     def test_any_node_shows_the_whole_cluster(self):
         self.post(self.first, completion("One"))
         for node in (self.first, self.second):
-            shown = picture(node)
+            # On a busy machine a node may miss a round: what is shown of it is older then, and said to be.
+            shown = {}
+            self.assertTrue(eventually(lambda node=node, shown=shown: shown.update(picture(node)) or not any(
+                one["silent"] or one["age_ms"] >= 2000 for one in shown["nodes"])))
             self.assertEqual([one["node"] for one in shown["nodes"]], ["first", "second"])
             self.assertEqual(shown["totals"]["nodes_up"], 2)
             for one in shown["nodes"]:
                 self.assertTrue(one["up"])
-                self.assertFalse(one["silent"])
-                self.assertLess(one["age_ms"], 2000)
                 self.assertIn("gateway", [actor["name"] for actor in one["status"]["actors"]])
                 self.assertGreater(one["status"]["memory_bytes"], 0)
                 self.assertGreater(one["status"]["machine"]["process_bytes"], 0)
-        self.assertGreaterEqual(picture(self.second)["totals"]["first_token_seconds"]["count"], 1)
+        self.assertTrue(eventually(lambda: picture(self.second)["totals"]["first_token_seconds"]["count"] >= 1))
 
     def test_property_15_and_16_and_17_jobs_models_and_resources_are_recorded(self):
         before = part(picture(self.first), "first")["status"]["jobs"]["finished"]
         self.post(self.first, completion("Two"))
+        self.assertTrue(eventually(lambda: part(picture(self.first), "first")["status"]["jobs"]["finished"] == before + 1))
         shown = part(picture(self.first), "first")
-        self.assertEqual(shown["status"]["jobs"]["finished"], before + 1)
         self.assertGreater(shown["status"]["jobs"]["total_seconds"]["p99"], 0)
         self.assertEqual([(m["name"], m["state"]) for m in shown["status"]["models"]], [("tiny", "ready")])
         self.assertTrue(eventually(lambda: part(picture(self.first), "first")["status"]["machine"]["process_cpu_cores"] > 0))
