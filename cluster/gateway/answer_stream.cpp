@@ -130,6 +130,7 @@ template <class Frame>
 bool answer_stream::append(const Frame& frame) {
   std::uint64_t hash = hash_at(size());
   std::vector<std::uint64_t> hashes;
+  hashes.reserve(static_cast<std::size_t>(frame.ids_size()));
   for (const std::int32_t id : frame.ids()) {
     hash = running_hash_next(hash, id);
     hashes.push_back(hash);

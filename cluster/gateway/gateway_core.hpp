@@ -15,7 +15,6 @@
 #include <deque>
 #include <map>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -50,7 +49,7 @@ class gateway_core {
   // The journal's side (gateway_journal.cpp); only with gateway_settings::journal.
   // First of all calls, once: what the journal holds, oldest first. Jobs without an end are taken
   // up again, ended ones answer a client that returns. Begins a fresh file.
-  gateway_effects recover(std::span<const proto::JournalRecord> records, time_point_us now);
+  gateway_effects recover(std::vector<proto::JournalRecord> records, time_point_us now);
   // Clients within this process, whose sessions' names begin so, are there again: each job of
   // theirs that the journal brought back is theirs as before, from its first token.
   gateway_effects sessions_back(const std::string& prefix, time_point_us now);
@@ -163,9 +162,9 @@ class gateway_core {
   void disk_has(const waiting_for_disk& what, step& s);
   bool on_disk(std::uint64_t position) const;
   void begin_fresh(step& s);
-  bool replay(const proto::JournalRecord& record, step& s);
-  bool replay_taken(const proto::JobTaken& taken, step& s);
-  bool replay_end(const proto::JobFinished& finished, step& s);
+  bool replay(proto::JournalRecord&& written, step& s);
+  bool replay_taken(proto::JobTaken& taken, step& s);
+  bool replay_end(proto::JobFinished& finished, step& s);
   void take_up_again(job_record& job, std::size_t here, step& s);
   void suspend(job_record& job, const proto::Error& why, step& s);
 
@@ -179,6 +178,7 @@ class gateway_core {
   // gateway_telling.cpp: what monitoring hears of a job while it goes on.
   void tell(const job_record& job, proto::ObserveStep what, step& s) const;
   void tell(const job_record& job, proto::StepKind kind, step& s, const std::string& at = {}) const;
+  void tell_end(const job_record& job, const proto::JobFinished& finished, step& s) const;
   void read_jobs(const proto::Envelope& message, step& s) const;
 
   // gateway_release.cpp: what a text's KV takes on the nodes is freed.

@@ -21,9 +21,10 @@ proto::JournalRecord taken_record(const job_record& job, time_point_us now) {
   taken.set_tenant(job.tenant);
   const auto left = std::chrono::duration_cast<milliseconds>(job.deadline_at - now).count();
   taken.set_deadline_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)));
-  *taken.mutable_client() = job.client.node().empty() ? job.client_before : job.client;
+  const proto::Address& client = job.client.node().empty() ? job.client_before : job.client;
+  if (!client.node().empty()) *taken.mutable_client() = client;
   taken.set_correlation(job.correlation);
-  *taken.mutable_trace() = job.trace;
+  if (job.trace.ByteSizeLong() > 0) *taken.mutable_trace() = job.trace;
   return record;
 }
 
@@ -144,6 +145,7 @@ void gateway_core::begin_fresh(step& s) {
   s.out.journal = {};
   s.out.journal.fresh = true;
   fresh_position_ = position_;  // write_down() writes
+  s.out.journal.records.reserve(4 * jobs_.size() + 1);
   proto::JournalRecord head;
   head.mutable_segment()->set_format_version(1);
   head.mutable_segment()->set_node(settings_.node);
@@ -164,11 +166,11 @@ void gateway_core::begin_fresh(step& s) {
   s.out.journal.urgent = true;
 }
 
-gateway_effects gateway_core::recover(std::span<const proto::JournalRecord> records,
+gateway_effects gateway_core::recover(std::vector<proto::JournalRecord> records,
                                       time_point_us now) {
   step s{now, {}};
   std::size_t ignored = 0;
-  for (const proto::JournalRecord& record : records) ignored += !replay(record, s);
+  for (proto::JournalRecord& record : records) ignored += !replay(std::move(record), s);
   std::vector<std::string> unfinished;
   for (auto& [id, job] : jobs_) {
     if (!job.finished) unfinished.push_back(id);
@@ -212,12 +214,13 @@ gateway_effects gateway_core::sessions_back(const std::string& prefix, time_poin
 }
 
 // False: the record counts for nothing.
-bool gateway_core::replay(const proto::JournalRecord& record, step& s) {
+bool gateway_core::replay(proto::JournalRecord&& written, step& s) {
+  proto::JournalRecord record = std::move(written);
   switch (record.kind_case()) {
     case proto::JournalRecord::kSegment:
       return true;
     case proto::JournalRecord::kTaken:
-      return replay_taken(record.taken(), s);
+      return replay_taken(*record.mutable_taken(), s);
     case proto::JournalRecord::kAttempt: {
       const proto::JobAttempt& was = record.attempt();
       job_record* job = find(was.job_id());
@@ -237,7 +240,7 @@ bool gateway_core::replay(const proto::JournalRecord& record, step& s) {
                                    wishes_of(job->asked.job()));
     }
     case proto::JournalRecord::kFinished:
-      return replay_end(record.finished(), s);
+      return replay_end(*record.mutable_finished(), s);
     case proto::JournalRecord::kForgotten: {
       const auto known = jobs_.find(record.forgotten());
       if (known == jobs_.end()) return false;
@@ -250,31 +253,33 @@ bool gateway_core::replay(const proto::JournalRecord& record, step& s) {
   }
 }
 
-bool gateway_core::replay_taken(const proto::JobTaken& taken, step& s) {
+bool gateway_core::replay_taken(proto::JobTaken& taken, step& s) {
   const std::string& id = taken.asked().job_id();
-  if (id.size() != 16 || jobs_.contains(id)) return false;
-  job_record& job = jobs_[id];
+  if (id.size() != 16) return false;
+  const auto [place, fresh] = jobs_.try_emplace(id);
+  if (!fresh) return false;
+  job_record& job = place->second;
   ++counters_.running;
   job.id = id;
-  job.fingerprint = taken.fingerprint();
-  job.asked = taken.asked();
-  job.pinned = taken.pinned();
-  job.digest = taken.pinned().model_digest();
-  job.prompt_ids = taken.prompt_ids();
-  job.tenant = taken.tenant();
-  job.client = taken.client();
+  job.fingerprint = std::move(*taken.mutable_fingerprint());
+  job.asked = std::move(*taken.mutable_asked());
+  job.pinned = std::move(*taken.mutable_pinned());
+  job.digest = job.pinned.model_digest();
+  job.prompt_ids = std::move(*taken.mutable_prompt_ids());
+  job.tenant = std::move(*taken.mutable_tenant());
+  job.client = std::move(*taken.mutable_client());
   job.correlation = taken.correlation();
-  job.trace = taken.trace();
+  job.trace = std::move(*taken.mutable_trace());
   job.deadline_at =
       s.now + milliseconds(std::min<std::uint64_t>(taken.deadline_ms(), deadline_ms_max));
-  job.local_seconds = taken.pinned().local_seconds();
+  job.local_seconds = job.pinned.local_seconds();
   job.accepted = job.acknowledged = job.journaled = true;
   job.accepted_at = job.taken_at = s.now;
   return true;
 }
 
 // An end whose tokens are not all here (they were not synced) is reached again by computing.
-bool gateway_core::replay_end(const proto::JobFinished& finished, step& s) {
+bool gateway_core::replay_end(proto::JobFinished& finished, step& s) {
   job_record* job = find(finished.job_id());
   if (!job || job->finished) return false;
   const bool cut =
@@ -283,7 +288,7 @@ bool gateway_core::replay_end(const proto::JobFinished& finished, step& s) {
   if (!cut &&
       (finished.answer_tokens() != held || finished.running_hash() != job->answer.hash_at(held)))
     return false;
-  job->finished = finished;
+  job->finished = std::move(finished);
   job->finished_at = s.now;
   job->phase = job_phase::finished;
   --counters_.running;

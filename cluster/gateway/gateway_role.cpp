@@ -121,7 +121,7 @@ class gateway_role : public role {
     } else {
       failure = opened.failure();
     }
-    gateway_effects effects = core_.recover(records, now);
+    gateway_effects effects = core_.recover(std::move(records), now);
     if (failure) effects.journal = {};
     carry_out(std::move(effects));
     if (failure) fail(*failure, now);
