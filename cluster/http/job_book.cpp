@@ -115,6 +115,7 @@ std::variant<job_book::submitted, api_error> job_book::submit(const job_wish& wi
   job.order = next_order_++;
   job.created_s = now_s;
   job.owner = wish.owner;
+  job.trace = wish.trace;
   if (settings_.journal) {
     job.now = phase::writing;
     write_held(wish.id, job);
@@ -240,6 +241,7 @@ void job_book::take_up(const std::string& id, const proto::JobAccepted& accepted
 void job_book::submit_to_gateway(const std::string& id, record& job) {
   proto::Envelope message;
   message.set_correlation(++job.submissions);
+  *message.mutable_trace() = job.trace;
   proto::SubmitJob& wish = *message.mutable_submit_job();
   wish = job.job;
   wish.set_from_index(job.tokens);

@@ -36,6 +36,7 @@ struct job_wish {
   proto::SubmitJob job;
   std::string owner;  // the name of the API key; empty: none was asked for
   bool is_chat = false;
+  proto::TraceContext trace;  // whose part it is; empty: it begins one
 };
 // A body of a chat or a completion, with "id" and "priority" beside.
 std::variant<job_wish, api_error> read_job_wish(std::string_view body,
@@ -103,6 +104,7 @@ class job_book {
   struct record {
     proto::SubmitJob job;
     std::string owner;
+    proto::TraceContext trace;
     std::string content;            // what the id stands for; empty: told by a journal
     std::uint64_t submissions = 0;  // also the correlation of the last one
     std::uint32_t asked_from = 0;   // the first token that it asked for

@@ -42,6 +42,7 @@ void job_book::write_held(const std::string& id, record& job) {
   out.mutable_held()->mutable_job()->set_job_id(id);
   out.mutable_held()->set_owner(job.owner);
   out.mutable_held()->set_created_s(job.created_s);
+  *out.mutable_held()->mutable_trace() = job.trace;
   job.position = write_down(std::move(out));
 }
 
@@ -113,6 +114,7 @@ void job_book::recover(std::span<const proto::JournalRecord> records) {
       job.job = one.held().job();
       job.owner = one.held().owner();
       job.created_s = one.held().created_s();
+      job.trace = one.held().trace();
       job.content = job.job.job().SerializeAsString();
       job.order = next_order_++;
     } else if (one.has_held_end()) {

@@ -115,6 +115,24 @@ TEST_CASE("a job is told, and begun, only once it is on disk") {
   CHECK(book.take_messages().size() == 1);
 }
 
+TEST_CASE("a long job keeps the trace that its submitter named, also through a restart") {
+  kept_book kept(1);
+  REQUIRE(kept.submit(wish('a')));
+  job_wish traced = wish('b');
+  traced.trace.set_trace_high(7);
+  traced.trace.set_span(9);
+  REQUIRE(kept.submit(traced));
+  kept.start();
+  kept.book->take_messages();
+  kept.accept('a');
+  kept.finish('a');
+  const auto messages = kept.book->take_messages();
+  REQUIRE(messages.size() == 1);
+  CHECK(messages[0].submit_job().job_id() == id_of('b'));
+  CHECK(messages[0].trace().trace_high() == 7);
+  CHECK(messages[0].trace().span() == 9);
+}
+
 TEST_CASE("jobs that waited for their turn survive a restart, in order, with their owners") {
   kept_book kept;
   for (const char id : {'c', 'a', 'b'})
