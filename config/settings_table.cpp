@@ -236,6 +236,9 @@ constexpr setting_row rows[] = {
     {"chaos.supervised", flag, "", "false", 0, 0, false,
      "Whether something starts the node again when its process ends; only then chaos may end it."},
 
+    {"monitoring.enabled", flag, "", "true", 0, 0, false,
+     "Whether the node counts and remembers its jobs (percentiles, stories, spans, history, "
+     "alerts). Without it monitoring still answers with what is at hand, and keeps the log."},
     {"monitoring.window", duration, "", "10s", 100 * ms, hour, true,
      "Time over which busy shares and rates are taken."},
     {"monitoring.slow_job", duration, "", "30s", ms, day, false,

@@ -11,7 +11,10 @@ class monitoring_role final : public role {
  public:
   monitoring_role(const monitoring_settings& settings, post_office& office,
                   monitoring_sources sources)
-      : office_(office), sources_(std::move(sources)), core_(settings, sources_.log) {
+      : enabled_(settings.enabled),
+        office_(office),
+        sources_(std::move(sources)),
+        core_(settings, sources_.log) {
     open(traces_, settings.traces.collector, "application/x-protobuf", 2);
     open(webhook_, settings.alerts.webhook, "application/json", 4);
     const std::string& manager = settings.alerts.alertmanager;
@@ -31,6 +34,7 @@ class monitoring_role final : public role {
   void read_gauges(time_point_us now);
   proto::NodeStatus status(time_point_us now);
 
+  const bool enabled_;
   post_office& office_;
   monitoring_sources sources_;
   monitoring_core core_;

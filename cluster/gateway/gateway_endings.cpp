@@ -124,12 +124,7 @@ void gateway_core::seal(job_record& job, proto::JobFinished finished, step& s) {
       " source=" + proto::AnswerSource_Name(job.source) + " worker=" + origin.worker_node() +
       " tokens=" + std::to_string(job.answer.size()) + " attempts=" + std::to_string(job.attempt) +
       " total_us=" + std::to_string(origin.total_us()));
-  proto::Envelope told = to_node(job, settings_.node, "monitoring", s);
-  *told.mutable_observe_job()->mutable_finished() = finished;
-  told.mutable_observe_job()->mutable_finished()->clear_embedding();
-  told.mutable_observe_job()->mutable_finished()->clear_prompt_log_probabilities();
-  told.mutable_observe_job()->set_model(job.pinned.model_name());
-  post(std::move(told), s);
+  tell_end(job, finished, s);
   job.finished = std::move(finished);
   write_end(job, s);
   pump(job, s);

@@ -46,6 +46,7 @@ struct gateway_settings {
   milliseconds progress_wait{300'000};  // a running attempt that may send and sends nothing
   milliseconds detach_grace{0};         // an accepted job goes on for so long without a client
   milliseconds recovery_wait{60'000};   // as worker_wait, of jobs that a journal brought back
+  bool tells = true;                    // monitoring hears of the jobs
   bool journal = false;                 // jobs are written down (gateway_effects::journal)
 };
 

@@ -66,6 +66,7 @@ proto::ObserveStep ended_attempt(const job_record& job, const proto::SequenceFin
 }
 
 void gateway_core::tell(const job_record& job, proto::ObserveStep what, step& s) const {
+  if (!settings_.tells) return;
   auto message = std::make_shared<proto::Envelope>();
   message->mutable_sender()->set_node(settings_.node);
   message->mutable_sender()->set_actor("gateway");
@@ -82,6 +83,17 @@ void gateway_core::tell(const job_record& job, proto::StepKind kind, step& s,
   what.set_node(at);
   if (kind == proto::STEP_ROUTED || kind == proto::STEP_WAITING) what.set_because(job.because);
   tell(job, std::move(what), s);
+}
+
+void gateway_core::tell_end(const job_record& job, const proto::JobFinished& finished,
+                            step& s) const {
+  if (!settings_.tells) return;
+  proto::Envelope told = to_node(job, settings_.node, "monitoring", s);
+  *told.mutable_observe_job()->mutable_finished() = finished;
+  told.mutable_observe_job()->mutable_finished()->clear_embedding();
+  told.mutable_observe_job()->mutable_finished()->clear_prompt_log_probabilities();
+  told.mutable_observe_job()->set_model(job.pinned.model_name());
+  post(std::move(told), s);
 }
 
 // Its own node's monitoring asks; a client does not get to see others' jobs here.

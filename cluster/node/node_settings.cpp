@@ -153,6 +153,7 @@ http::http_settings http_part(const settings& from) {
 
 monitoring_settings monitoring_part(const settings& from) {
   monitoring_settings out;
+  out.enabled = from.flag("monitoring.enabled");
   out.busy_window = from.duration("monitoring.window");
   out.slow_job = out.traces.slow = from.duration("monitoring.slow_job");
   out.traces.collector = from.text("monitoring.traces");
@@ -213,6 +214,7 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.cache.node = out.name;
   out.monitoring = monitoring_part(from);
   out.monitoring.node = out.name;
+  out.gateway.tells = out.monitoring.enabled;
 
   membership_settings& membership = out.node.membership;
   membership.self = out.name;

@@ -1,10 +1,13 @@
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cluster/bench/monitoring_bench.hpp"
 #include "tools/cli/bench_command.hpp"
+#include "tools/cli/monitoring_load.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -12,9 +15,63 @@ namespace {
 struct monitoring_bench_request {
   std::uint32_t rounds = 9, times = 200'000;
   bool json = false;
+  monitoring_load_wish load;  // model empty: not wanted
 };
 
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Of one round's figures to those of the same round without monitoring.
+double median_ratio(const std::vector<load_round>& rounds, std::size_t kind,
+                    double load_figures::*what) {
+  std::vector<double> ratios;
+  for (const load_round& round : rounds) ratios.push_back(round[kind].*what / (round[0].*what));
+  return median(ratios);
+}
+
+double median_figure(const std::vector<load_round>& rounds, std::size_t kind,
+                     double load_figures::*what) {
+  std::vector<double> values;
+  for (const load_round& round : rounds) values.push_back(round[kind].*what);
+  return median(values);
+}
+
+int bench_load(monitoring_bench_request request) {
+  std::error_code failed;
+  if (request.load.daemon.empty())
+    request.load.daemon =
+        std::filesystem::read_symlink("/proc/self/exe", failed).parent_path() / "trouped";
+  const auto rounds = bench_monitoring_load(request.load);
+  if (!rounds) return complain(rounds.failure());
+  static constexpr const char* names[] = {"without", "with", "watched"};
+  nlohmann::ordered_json document = nlohmann::ordered_json::array();
+  if (!request.json)
+    std::printf("%-8s %10s %14s %8s %8s   medians of %zu rounds, %u streams\n", "", "tokens/s",
+                "CPU us/token", "ratio", "ratio", rounds->size(), request.load.streams);
+  for (std::size_t kind = 0; kind < std::size(names); ++kind) {
+    const double speed = median_figure(*rounds, kind, &load_figures::tokens_per_second);
+    const double cpu = median_figure(*rounds, kind, &load_figures::cpu_us_per_token);
+    const double speed_ratio = median_ratio(*rounds, kind, &load_figures::tokens_per_second);
+    const double cpu_ratio = median_ratio(*rounds, kind, &load_figures::cpu_us_per_token);
+    if (request.json)
+      document.push_back({{"monitoring", names[kind]},
+                          {"tokens_per_second", speed},
+                          {"cpu_us_per_token", cpu},
+                          {"tokens_per_second_ratio", speed_ratio},
+                          {"cpu_ratio", cpu_ratio}});
+    else
+      std::printf("%-8s %10.1f %14.1f %8.4f %8.4f\n", names[kind], speed, cpu, speed_ratio,
+                  cpu_ratio);
+  }
+  if (request.json) std::cout << document.dump(2) << "\n";
+  return exit_fine;
+}
+
 int bench(const monitoring_bench_request& request) {
+  if (!request.load.model.empty()) return bench_load(request);
   const auto costs = cluster::bench_monitoring(request.rounds, request.times);
   if (request.json) {
     nlohmann::ordered_json document = nlohmann::ordered_json::array();
@@ -43,6 +100,21 @@ void add_bench_monitoring(CLI::App& app, action& chosen) {
   command.add_option("--times", given->times, "recordings in each round")
       ->check(CLI::Range(1, 100'000'000))
       ->capture_default_str();
+  command
+      .add_option("--model", given->load.model,
+                  "measure instead tokens/s and CPU of a node that serves this file, without "
+                  "monitoring, with it, and watched")
+      ->check(CLI::ExistingFile);
+  command.add_option("--load-rounds", given->load.rounds, "rounds of such nodes")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command.add_option("--streams", given->load.streams, "jobs at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command.add_option("--tokens", given->load.tokens_max, "tokens of each job")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command.add_option("--daemon", given->load.daemon, "trouped; default: beside this program");
   command.add_flag("--json", given->json, "as JSON");
   command.callback([&chosen, given] { chosen = [given] { return bench(*given); }; });
 }

@@ -168,6 +168,17 @@ class Seen(unittest.TestCase):
         self.assertEqual(listed.returncode, 0, listed.stderr)
         self.assertIn("prefill @", listed.stdout)
 
+    def test_a_long_job_belongs_to_the_trace_that_its_submitter_named(self):
+        trace, span = "80e1afed08e019fc1110464cfa66635c", "7a085853722dc6d2"
+        status, back, text = ask(self.first, "POST", "/v1/jobs", completion("Long"), {"traceparent": f"00-{trace}-{span}-01"})
+        self.assertEqual(status, 202, text)
+        self.assertEqual(back["traceparent"].split("-")[1], trace)
+        job = json.loads(text)["id"]
+        self.assertTrue(eventually(lambda: ask(self.first, "GET", f"/v1/monitoring/jobs/{job}")[0] == 200))
+        root = next(one for one in told(self.first, f"/v1/monitoring/jobs/{job}")["spans"] if one["name"] == "request")
+        self.assertEqual((root["trace_high"] + root["trace_low"], root["parent"]), (trace, span))
+        self.assertEqual(root["id"], back["traceparent"].split("-")[2])
+
     def test_running_jobs_are_seen_with_where_they_run_and_why(self):
         over = threading.Event()
 
@@ -283,6 +294,17 @@ class Outside(unittest.TestCase):
                 self.assertEqual([(a["name"], a["incident"]) for a in posted], [("node_down", "node_down:second")])
                 self.assertGreater(part(picture(first), "second")["age_ms"], 3000)
             second.__exit__()
+
+    def test_a_node_without_monitoring_serves_and_answers_but_counts_nothing(self):
+        with Node(MODELS.model, settings="monitoring:\n  enabled: false\n") as node:
+            status, back, text = ask(node, "POST", "/v1/completions", completion())
+            self.assertEqual(status, 200, text)
+            self.assertEqual(ask(node, "GET", f"/v1/monitoring/jobs/{back['troupe-job']}")[0], 404)
+            shown = part(picture(node), "door")["status"]
+            self.assertEqual([m["state"] for m in shown["models"]], ["ready"])
+            self.assertEqual(shown["jobs"]["accepted"], 1)  # the gateway's own count
+            self.assertEqual(shown["jobs"]["finished"], 0)
+            self.assertEqual(ask(node, "GET", "/metrics")[0], 200)
 
     def test_spans_leave_for_a_collector_with_the_clients_trace(self):
         with Collector() as collector, Node(MODELS.model, settings=f"monitoring:\n  traces: {collector.url}/v1/traces\n") as node:

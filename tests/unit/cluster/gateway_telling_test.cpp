@@ -192,3 +192,15 @@ TEST_CASE("jobs shown are bounded, the oldest first") {
   CHECK(shown->jobs_shown().left_out() == 44);
   CHECK(shown->jobs_shown().jobs(0).job_id()[1] == '\0');
 }
+
+TEST_CASE("a gateway whose node wants no monitoring tells nothing of a job, and serves it") {
+  gateway_settings quiet = gateway_stage::plain_settings();
+  quiet.tells = false;
+  gateway_stage stage(two_nodes(), quiet);
+  const auto start = stage.started(job_with('j'));
+  stage.tokens("home", frame_of(start, 0, 8));
+  stage.finished("home", end_of(start, 8));
+  CHECK(stage.next(E::kJobFinished));
+  CHECK(stage.told.empty());
+  CHECK_FALSE(stage.next(E::kObserveJob));
+}
