@@ -4,8 +4,7 @@
 
 #include "cluster/client/observing.hpp"
 #include "cluster/client/status_document.hpp"
-#include "cluster/http/connection.hpp"
-#include "cluster/http/inbox.hpp"
+#include "cluster/http/connection_leases.hpp"
 #include "cluster/http/observation_request.hpp"
 
 namespace troupe::http {
@@ -55,19 +54,6 @@ std::string event_of(const envelope_ptr& answer) {
   return "event: picture\ndata: " + document_in(*answer) + "\n\n";
 }
 
-// Among the admitted requests, given back with its scope.
-class place_at_desk {
- public:
-  place_at_desk(front_desk& desk, std::string client) : desk_(desk), client_(std::move(client)) {}
-  ~place_at_desk() { desk_.leave(client_); }
-  place_at_desk(const place_at_desk&) = delete;
-  place_at_desk& operator=(const place_at_desk&) = delete;
-
- private:
-  front_desk& desk_;
-  std::string client_;
-};
-
 api_error silence() {
   return api_error_of(error_code::unavailable, "monitoring did not answer", "try again");
 }
@@ -93,7 +79,7 @@ asio::awaitable<bool> connection::stream_picture(const http_request& request) {
                               wrong_request(400, "interval_ms is a number of milliseconds"));
   const milliseconds interval(std::clamp(*wished, interval_min_ms, interval_max_ms));
   if (auto why = desk_.admit(caller_.client)) co_return co_await refuse(request, *why);
-  const place_at_desk admitted(desk_, caller_.client);
+  const admission_lease admitted(desk_, caller_.client);
   const milliseconds wait = desk_.settings().write_wait;
   reply_head head{.content_type = "text/event-stream; charset=utf-8"};
   head.keep_alive = stays(request);
