@@ -167,7 +167,7 @@ std::string hex_text(std::string_view bytes) {
 }
 
 std::string job_text(std::string_view id) {
-  return hex_text(id.substr(0, 4));
+  return hex_text(id.substr(id.size() - std::min<std::size_t>(id.size(), 4)));
 }
 
 std::string count_text(std::uint64_t count, std::string_view one, std::string_view many) {

@@ -111,3 +111,20 @@ TEST_CASE(
   rates.feed({}, time_point_us{3 * second});
   CHECK(rates.of("j") == 0);
 }
+
+TEST_CASE(
+    "a job that is seen for the first time has the rate of its life so far, without its wait") {
+  job_rates rates;
+  proto::JobsShown shown;
+  proto::JobShown& job = *shown.add_jobs();
+  job.set_job_id("j");
+  job.set_answer_tokens(30);
+  job.set_age_ms(1'300);
+  job.set_queue_us(1'000'000);
+  rates.feed(shown, time_point_us{0});
+  CHECK(rates.of("j") == doctest::Approx(100));
+  job.set_age_ms(1'050);  // too young to say
+  rates.feed({}, time_point_us{1});
+  rates.feed(shown, time_point_us{2});
+  CHECK(rates.of("j") == 0);
+}
