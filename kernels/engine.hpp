@@ -16,6 +16,7 @@
 
 #include "config/outcome.hpp"
 #include "kernels/kv/kv_type.hpp"
+#include "kernels/ops/best_logits.hpp"
 
 namespace troupe::kernels {
 
@@ -53,6 +54,9 @@ struct sequence_step {
   bool all_logits = false;  // logits of every token (scoring); else of the last token alone
   bool no_logits = false;   // a prompt chunk that is not the last: no logits are returned
   bool hidden = false;      // the hidden row of every token, after the final norm
+  // Of the last token's logits only so many best are returned, and no row: for a sampler that reads
+  // no other (best_needed()). 0: the row; at most best_logits_max; not with all_ or no_logits.
+  std::uint32_t best = 0;
 };
 
 // Row-major logits, one row of vocabulary_size floats for each token that was asked for, in the
@@ -61,6 +65,8 @@ struct step_logits {
   std::span<const float> values;  // valid until the next call
   std::uint32_t rows = 0;
   std::span<const float> hidden;  // likewise, rows of embedding_size floats
+  // Likewise, one for each sequence that asked for its best, with the bits of best_of(its row).
+  std::span<const best_logits> best = {};
 };
 
 struct engine_description {

@@ -142,4 +142,15 @@ runtime_code launch_attention(kv_type type, const attention_arguments& what, std
   return 0;
 }
 
+runtime_code launch_best(const best_launch& what, std::uint32_t rows, stream_handle) {
+  for_best_levels(what, rows, [&](const keep_best_body::arguments& a, std::uint32_t chunks) {
+    emulate<keep_best_body>({chunks, rows}, a, thread_order::mixed);
+    return 0;
+  });
+  emulate<sum_exponentials_body>({cut(what.n, sum_exponentials_body::block), rows},
+                                 {what.logits, what.n, what.rows, what.best, what.sums},
+                                 thread_order::mixed);
+  return 0;
+}
+
 }  // namespace troupe::kernels::cuda

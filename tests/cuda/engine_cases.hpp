@@ -41,7 +41,8 @@ struct both_engines {
     REQUIRE(gpu.ok());
     REQUIRE(gpu->rows == cpu->rows);
     last = {cpu->values.begin(), cpu->values.end()};
-    return unlike(cpu->values, gpu->values) + unlike(cpu->hidden, gpu->hidden);
+    return unlike(cpu->values, gpu->values) + unlike(cpu->hidden, gpu->hidden) +
+           unlike(cpu->best, gpu->best);
   }
 
   static std::size_t unlike(std::span<const float> a, std::span<const float> b) {
@@ -49,6 +50,18 @@ struct both_engines {
     std::size_t count = 0;
     for (std::size_t i = 0; i < a.size(); ++i)
       if (std::memcmp(&a[i], &b[i], sizeof(float)) != 0) ++count;
+    return count;
+  }
+  static std::size_t unlike(std::span<const best_logits> a, std::span<const best_logits> b) {
+    REQUIRE(a.size() == b.size());
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      REQUIRE(a[i].tokens.size() == b[i].tokens.size());
+      if (std::memcmp(&a[i].exponential_sum, &b[i].exponential_sum, sizeof(double)) != 0) ++count;
+      if (std::memcmp(a[i].tokens.data(), b[i].tokens.data(),
+                      a[i].tokens.size() * sizeof(token_logit)) != 0)
+        ++count;
+    }
     return count;
   }
 
@@ -89,8 +102,9 @@ inline void compare_engines(const recipe& from, kv_type kv) {
         {.tokens = chunk.subspan(i * 10, 10),
          .position = i * 10,
          .blocks = second,
-         .no_logits = i < 2},
-        {.tokens = lone, .position = i, .blocks = third, .hidden = i == 1}};
+         .no_logits = i < 2,
+         .best = i < 2 ? 0u : 64u},
+        {.tokens = lone, .position = i, .blocks = third, .hidden = i == 1, .best = i}};
     CHECK(both.differences(steps) == 0);
     const auto best = std::max_element(both.last.begin(), both.last.begin() + from.vocabulary);
     greedy[0] = static_cast<token_id>(best - both.last.begin());
@@ -99,6 +113,24 @@ inline void compare_engines(const recipe& from, kv_type kv) {
   const sequence_step quiet{
       .tokens = chunk.first(5), .position = 30, .blocks = second, .no_logits = true};
   CHECK(both.differences({&quiet, 1}) == 0);
+}
+
+// Rows of which some are wanted whole and of some the best alone, in a vocabulary that takes two
+// levels to look through.
+inline void compare_best() {
+  both_engines both({.layers = 1, .vocabulary = 2500}, {.batch_tokens_max = 16});
+  const std::vector<token_id> tokens = tokens_of(8, 3);
+  std::vector<std::vector<block_id>> blocks;
+  for (block_id b = 0; b < 6; ++b) blocks.push_back({b});
+  for (std::uint32_t mask = 0; mask < 64; mask += 7) {
+    std::vector<sequence_step> steps;
+    for (std::uint32_t i = 0; i < 6; ++i)
+      steps.push_back({.tokens = std::span(tokens).subspan(i, 1),
+                       .blocks = blocks[i],
+                       .hidden = i == 4,
+                       .best = (mask >> i & 1) != 0 ? 1 + 12 * i : 0});
+    CHECK(both.differences(steps) == 0);
+  }
 }
 
 // Past one span of attention, as a prompt and as decode.

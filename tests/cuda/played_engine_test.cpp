@@ -16,6 +16,11 @@ TEST_CASE("played GPU: every step of a batch has the CPU engine's bits, for all 
   compare_engines(engine_recipes[4], kv_type::q8_0);
 }
 
+TEST_CASE(
+    "played GPU: the best of a row have the CPU engine's bits, whatever rows are asked for whole") {
+  compare_best();
+}
+
 TEST_CASE("played GPU: contexts of several spans have the CPU engine's bits, split or not") {
   for (const int multiprocessors : {1, 100}) {
     the_played_device().multiprocessors = multiprocessors;

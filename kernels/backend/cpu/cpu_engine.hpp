@@ -57,6 +57,7 @@ class cpu_engine final : public engine {
   void keep_output_rows();
   void keep_hidden_rows();
   void compute_logits(std::uint32_t rows);
+  std::uint32_t pick_best();
 
   activations& input_of(tensor_type type, bool feed_forward = false);
   // normed = rms_norm(stream) of `rows` rows, prepared for every kind among `types`.
@@ -82,6 +83,7 @@ class cpu_engine final : public engine {
   // Rows of one step; they grow to the largest step seen.
   std::vector<float> stream_, normed_, qkv_, attended_, projected_, gate_, up_, logits_, hidden_;
   std::vector<float> cosines_, sines_;
+  std::vector<best_logits> best_;
   std::vector<float> scratch_;  // attention_scratch() floats for each thread
   activations
       inputs_[3];  // by activation_kind: x of the matrices that read the stream or attention

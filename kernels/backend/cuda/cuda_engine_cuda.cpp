@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <utility>
 
 #include "kernels/gguf/row_codec.hpp"
@@ -82,7 +83,7 @@ status cuda_engine::reserve_prepared(prepared& to, std::uint32_t block, std::uin
 status cuda_engine::reserve(std::uint32_t rows) {
   const auto floats = [](std::uint64_t count) { return count * sizeof(float); };
   const std::uint64_t width = shape_.embedding, hidden = plan_.hidden_of().size();
-  const std::uint64_t logits = plan_.logits_of().size();
+  const std::uint64_t logits = plan_.logits_of().size(), best = layout_.best_rows;
   const std::pair<device_buffer*, std::uint64_t> wishes[] = {
       {&step_memory_, layout_.bytes.size()},
       {&stream_, floats(rows * width)},
@@ -94,7 +95,10 @@ status cuda_engine::reserve(std::uint32_t rows) {
       {&gate_, floats(rows * std::uint64_t{shape_.feed_forward})},
       {&up_, floats(rows * std::uint64_t{shape_.feed_forward})},
       {&logits_, floats(logits * shape_.vocabulary)},
-      {&hidden_, floats(hidden * width)}};
+      {&hidden_, floats(hidden * width)},
+      {&best_keys_, best * best_keys(shape_.vocabulary) * sizeof(std::uint64_t)},
+      {&best_, best * best_logits_max * sizeof(token_logit)},
+      {&best_sums_, floats(best * sums_of_row())}};
   for (const auto& [buffer, bytes] : wishes)
     if (status s = buffer->reserve(*parts_.on, bytes, parts_.name); !s) return s;
   constexpr std::uint32_t blocks[] = {1, 32, 256};
@@ -103,7 +107,9 @@ status cuda_engine::reserve(std::uint32_t rows) {
       if (status s = reserve_prepared(prepared_[kind], blocks[kind], rows * prepared_width_); !s)
         return s;
   if (status s = staging_.reserve(layout_.bytes.size()); !s) return s;
-  return answers_.reserve(floats(logits * shape_.vocabulary + hidden * width));
+  return answers_.reserve(
+      floats(whole_rows() * shape_.vocabulary + hidden * width + best * sums_of_row()) +
+      best * best_logits_max * sizeof(token_logit));
 }
 
 void cuda_engine::extend_angles(std::uint32_t positions) {
@@ -307,46 +313,81 @@ void cuda_engine::compute_outputs() {
                 logits);
     multiply(parts_.weights->output, logits, logits_.as<float>(), shape_.vocabulary);
   }
+  if (layout_.best_rows > 0) {
+    note(launch_best({.logits = logits_.as<float>(),
+                      .n = shape_.vocabulary,
+                      .rows = uploaded<std::uint32_t>(layout_.best),
+                      .keys = best_keys_.as<std::uint64_t>(),
+                      .best = best_.as<token_logit>(),
+                      .sums = best_sums_.as<float>()},
+                     layout_.best_rows, parts_.work->get()));
+  }
 }
 
-status cuda_engine::copy_outputs(step_logits& out) {
-  const std::uint64_t logits = plan_.logits_of().size() * std::uint64_t{shape_.vocabulary};
-  const std::uint64_t hidden = plan_.hidden_of().size() * std::uint64_t{shape_.embedding};
-  const std::pair<const device_buffer*, std::uint64_t> copies[] = {{&logits_, logits},
-                                                                   {&hidden_, hidden}};
+// In answers_: whole rows, hidden rows, the best of the others, their sums.
+status cuda_engine::copy_outputs() {
   std::uint8_t* to = answers_.data();
-  for (const auto& [from, count] : copies) {
-    if (count == 0) continue;
-    if (status s = check(cudaMemcpyAsync(to, from->as<void>(), count * sizeof(float),
-                                         cudaMemcpyDeviceToHost, parts_.work->get()),
-                         "copying logits");
-        !s)
-      return s;
-    to += count * sizeof(float);
+  const auto copy = [&](const device_buffer& from, std::uint64_t at,
+                        std::uint64_t bytes) -> status {
+    if (bytes == 0) return {};
+    std::uint8_t* const begin = std::exchange(to, to + bytes);
+    return check(cudaMemcpyAsync(begin, from.as<std::uint8_t>() + at, bytes, cudaMemcpyDeviceToHost,
+                                 parts_.work->get()),
+                 "copying a step's results");
+  };
+  const std::span<const std::uint32_t> best = plan_.best_of();
+  const std::uint64_t row = shape_.vocabulary * sizeof(float);
+  for (std::size_t i = 0, end = 0; i < best.size(); i = end + 1) {  // neighbours in one piece
+    for (end = i; end < best.size() && best[end] == 0;) ++end;
+    if (status s = copy(logits_, i * row, (end - i) * row); !s) return s;
   }
-  const auto* values = reinterpret_cast<const float*>(answers_.data());
-  out.values = {values, logits};
-  out.rows = static_cast<std::uint32_t>(plan_.logits_of().size());
-  out.hidden = {values + logits, hidden};
+  const std::pair<const device_buffer*, std::uint64_t> others[] = {
+      {&hidden_, plan_.hidden_of().size() * std::uint64_t{shape_.embedding} * sizeof(float)},
+      {&best_, layout_.best_rows * std::uint64_t{best_logits_max} * sizeof(token_logit)},
+      {&best_sums_, layout_.best_rows * sums_of_row() * sizeof(float)}};
+  for (const auto& [from, bytes] : others)
+    if (status s = copy(*from, 0, bytes); !s) return s;
   return {};
+}
+
+step_logits cuda_engine::read_outputs() {
+  const std::uint64_t logits = whole_rows() * shape_.vocabulary;
+  const std::uint64_t hidden = plan_.hidden_of().size() * std::uint64_t{shape_.embedding};
+  const auto* values = reinterpret_cast<const float*>(answers_.data());
+  const auto* best = reinterpret_cast<const token_logit*>(values + logits + hidden);
+  const auto* sums =
+      reinterpret_cast<const float*>(best + layout_.best_rows * std::uint64_t{best_logits_max});
+  found_.clear();
+  for (const std::uint32_t count : plan_.best_of()) {
+    if (count == 0) continue;
+    best_logits& of = found_.emplace_back();
+    const bool whole = all_finite(std::span(&best->logit, 1));
+    of.tokens.assign(best, best + (whole ? std::min(count, shape_.vocabulary) : 1));
+    if (whole) of.exponential_sum = std::accumulate(sums, sums + sums_of_row(), 0.0);
+    best += best_logits_max;
+    sums += sums_of_row();
+  }
+  return {.values = {values, logits},
+          .rows = static_cast<std::uint32_t>(whole_rows()),
+          .hidden = {values + logits, hidden},
+          .best = found_};
 }
 
 result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) try {
   if (status planned = plan_.make(batch); !planned) return planned.failure();
-  step_logits out;
-  if (plan_.rows().empty()) return out;
+  if (plan_.rows().empty()) return step_logits{};
   if (status s = parts_.on->bind(); !s) return s.failure();
   parts_.on->use(parts_.name);
   if (status s = upload(); !s) return s.failure();
   code_ = 0;
   compute_layers();
   if (!plan_.outputs().empty()) compute_outputs();
-  status copied = copy_outputs(out);
+  const status copied = copy_outputs();
   // Whatever was refused, nothing of the step runs on when the caller has the answer.
   if (status s = parts_.work->wait("computing a step"); !s) return s.failure();
   if (status s = check(code_, "starting a kernel"); !s) return s.failure();
   if (!copied) return copied.failure();
-  return out;
+  return read_outputs();
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory for the rows of this step",
                "lower batch_tokens_max or ask for fewer logits"};

@@ -60,7 +60,8 @@ class cuda_engine final : public engine {
   void keep_output_rows();
   void compute_feed_forward(const cuda_layer& layer, std::uint32_t rows);
   void compute_outputs();
-  status copy_outputs(step_logits& out);
+  status copy_outputs();
+  step_logits read_outputs();
 
   void prepare_for(std::initializer_list<const device_matrix*> readers, const row_making& what,
                    std::uint32_t rows);
@@ -70,6 +71,10 @@ class cuda_engine final : public engine {
     if (code_ == 0) code_ = code;
   }
   void extend_angles(std::uint32_t positions);
+  std::uint64_t whole_rows() const { return plan_.logits_of().size() - layout_.best_rows; }
+  std::uint64_t sums_of_row() const {
+    return (shape_.vocabulary + exponential_sum_block - 1) / exponential_sum_block;
+  }
   template <class T>
   const T* uploaded(std::uint64_t at) const {
     return reinterpret_cast<const T*>(step_memory_.as<std::uint8_t>() + at);
@@ -90,7 +95,9 @@ class cuda_engine final : public engine {
   pinned_bytes staging_, answers_;
   device_buffer step_memory_, stream_, kept_, scales_, qkv_, attended_, kept_attended_;
   device_buffer gate_, up_, logits_, hidden_, partial_;
-  prepared prepared_[3];  // floats, by 32, by 256
+  device_buffer best_keys_, best_, best_sums_;
+  std::vector<best_logits> found_;  // of the last step
+  prepared prepared_[3];            // floats, by 32, by 256
 };
 
 }  // namespace troupe::kernels::cuda

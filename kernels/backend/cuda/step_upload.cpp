@@ -64,6 +64,11 @@ void lay_out(const step_plan& plan, std::uint32_t group, std::span<const float> 
   into.outputs = append(bytes, plan.outputs());
   into.logits = append(bytes, plan.logits_of());
   into.hidden = append(bytes, plan.hidden_of());
+  std::vector<std::uint32_t> best;
+  for (std::uint32_t i = 0; i < plan.best_of().size(); ++i)
+    if (plan.best_of()[i] > 0) best.push_back(i);
+  into.best_rows = static_cast<std::uint32_t>(best.size());
+  into.best = append(bytes, std::span<const std::uint32_t>(best));
   std::vector<std::uint32_t> blocks, blocks_at;
   for (const planned_sequence& sequence : plan.sequences()) {
     blocks_at.push_back(static_cast<std::uint32_t>(blocks.size()));

@@ -28,8 +28,9 @@ struct step_upload {
   std::vector<std::uint8_t> bytes;
   // Byte offsets; each a multiple of 16.
   std::uint64_t tokens = 0, slots = 0, cosines = 0, sines = 0;
-  std::uint64_t outputs = 0, logits = 0, hidden = 0;  // row indexes
+  std::uint64_t outputs = 0, logits = 0, hidden = 0, best = 0;  // row indexes
   std::uint64_t blocks = 0;
+  std::uint32_t best_rows = 0;  // at `best`: those of the logits whose best alone are wanted
   std::vector<tile_group> tiles, output_tiles;
 };
 
