@@ -127,6 +127,10 @@ constexpr setting_row rows[] = {
      "Most sequences that wait for a place; more are refused."},
 
     {"gpu.device", integer, "", "0", 0, 255, false, "Which GPU computes, as CUDA counts them."},
+    {"gpu.graphs", integer, "", "32", 0, 1024, false,
+     "Decode steps that are kept recorded, each for one number of sequences; a recorded step "
+     "starts "
+     "as one. 0 starts every kernel by itself."},
     {"gpu.pool_small_bytes", bytes, "bytes", "256MiB", mib, tib, false,
      "GPU memory that is taken at a time for pieces up to 1 MiB."},
     {"gpu.pool_medium_bytes", bytes, "bytes", "1GiB", mib, tib, false,

@@ -21,6 +21,7 @@ struct device_memory_settings {
 
 struct cuda_settings {
   int device = 0;
+  std::uint32_t graphs_max = 32;  // recorded decode steps that are kept; 0: every launch by itself
   device_memory_settings memory = {};
 };
 

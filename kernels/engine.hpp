@@ -81,6 +81,13 @@ struct engine_description {
   std::uint64_t kv_bytes = 0;
 };
 
+// Since the engine was made.
+struct engine_counters {
+  std::uint64_t steps = 0;
+  std::uint64_t steps_replayed = 0;   // of these, one recorded graph each (GPUs)
+  std::uint64_t graphs_recorded = 0;  // a shape that was forgotten is recorded again
+};
+
 class engine {
  public:
   virtual ~engine() = default;
@@ -89,6 +96,7 @@ class engine {
   // vocabulary, positions past the context, missing or out-of-range blocks, and more than
   // batch_tokens_max tokens; nothing is then computed.
   virtual result<step_logits> step(std::span<const sequence_step> batch) = 0;
+  virtual engine_counters counters() const { return {}; }
 };
 
 result<std::unique_ptr<engine>> make_cpu_engine(std::shared_ptr<const model> weights,

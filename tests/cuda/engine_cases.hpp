@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -21,12 +22,13 @@ inline const cuda_settings small_device{.memory = {.pool_small_bytes = 4 << 20,
                                                    .pool_large_bytes = 16 << 20}};
 
 struct both_engines {
-  both_engines(const recipe& from, engine_settings settings) : weights(from) {
+  both_engines(const recipe& from, engine_settings settings, cuda_settings on = small_device)
+      : weights(from) {
     settings.threads = 1;
     auto cpu = make_cpu_engine(weights.get(), settings);
     REQUIRE(cpu.ok());
     on_cpu = std::move(*cpu);
-    auto gpu = make_cuda_engine(weights.get(), settings, small_device);
+    auto gpu = make_cuda_engine(weights.get(), settings, on);
     INFO((gpu.ok() ? std::string() : gpu.failure().text()));
     REQUIRE(gpu.ok());
     on_gpu = std::move(*gpu);
@@ -147,6 +149,60 @@ inline void compare_long_context(kv_type kv) {
     CHECK(both.differences({&step, 1}) == 0);
     at += some;
   }
+}
+
+// Sequences that decode side by side, step after step, from a position that is not a block's first;
+// their blocks lie in no order. `best_of` says what the sequences ask of their last row.
+class decoding {
+ public:
+  decoding(both_engines& on, std::uint32_t first_position, std::vector<std::uint32_t> best_of)
+      : on_(on), best_of_(std::move(best_of)) {
+    const std::vector<token_id> prompt = tokens_of(first_position + best_of_.size(), 11);
+    const auto each = static_cast<std::uint32_t>(blocks_for(first_position + 40));
+    for (std::uint32_t s = 0; s < best_of_.size(); ++s) {
+      sequence& one = all_.emplace_back();
+      for (std::uint32_t b = 0; b < each; ++b)
+        one.blocks.push_back(s * each + (b % 2 == 0 ? each - 1 - b / 2 : b / 2));
+      one.position = first_position + s;
+      const sequence_step step{
+          .tokens = std::span(prompt).first(one.position), .blocks = one.blocks, .no_logits = true};
+      CHECK(on_.differences({&step, 1}) == 0);
+    }
+  }
+  // Numbers that differ in one more token of the first `count` sequences.
+  std::size_t step(std::size_t count) {
+    std::vector<sequence_step> steps;
+    for (std::size_t s = 0; s < count; ++s) {
+      sequence& one = all_[s];
+      one.token = tokens_of(1, 100 + one.position * 7 + static_cast<std::uint32_t>(s));
+      steps.push_back({.tokens = one.token,
+                       .position = one.position++,
+                       .blocks = one.blocks,
+                       .best = best_of_[s]});
+    }
+    return on_.differences(steps);
+  }
+
+ private:
+  struct sequence {
+    std::vector<token_id> token;
+    std::uint32_t position = 0;
+    std::vector<block_id> blocks;
+  };
+  both_engines& on_;
+  std::vector<std::uint32_t> best_of_;
+  std::deque<sequence> all_;
+};
+
+// Recorded steps beside the CPU's as tokens, positions, blocks and the number of spans change.
+inline void compare_decoding(kv_type kv) {
+  both_engines both({.context = 1024}, {.kv = kv, .batch_tokens_max = 300});
+  decoding run(both, 240, {0, 1, 64});
+  for (int i = 0; i < 30; ++i) CHECK(run.step(3) == 0);
+  const engine_counters counted = both.on_gpu->counters();
+  CHECK(counted.steps == 33);
+  CHECK(counted.steps_replayed > 20);
+  CHECK(counted.graphs_recorded == 2);  // for one span, and for two
 }
 
 inline const recipe engine_recipes[] = {

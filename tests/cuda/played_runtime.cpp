@@ -1,6 +1,8 @@
 // A CUDA runtime that is none: one "device" whose memory is the host's, whose copies are done at
 // once and whose launches run the kernels' bodies thread by thread (emulated_launches.cpp). So the
-// engine's own code runs here whole, without a GPU.
+// engine's own code runs here whole, without a GPU. A graph is the list of launches that were made
+// while its stream was recorded, each with the arguments that it had then; what may not be done
+// meanwhile is an error here as there.
 #include "tests/cuda/played_runtime.hpp"
 
 #include <cuda_runtime_api.h>
@@ -8,12 +10,31 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <vector>
+
+using launches = std::vector<std::function<void()>>;
+
+struct CUstream_st {
+  bool recording = false, spoiled = false;
+  launches recorded;
+};
+struct CUgraph_st : launches {};
+struct CUgraphExec_st : launches {};
 
 namespace troupe::kernels::testing {
 
 played_device& the_played_device() {
   static played_device device;
   return device;
+}
+
+void play(CUstream_st* on, std::function<void()> kernel) {
+  if (on != nullptr && on->recording) {
+    on->recorded.push_back(std::move(kernel));
+    return;
+  }
+  ++the_played_device().launches;
+  kernel();
 }
 
 }  // namespace troupe::kernels::testing
@@ -27,7 +48,19 @@ std::map<void*, std::size_t>& pieces() {
   return all;
 }
 
+std::vector<cudaStream_t>& recording_streams() {
+  static std::vector<cudaStream_t> all;
+  return all;
+}
+
+// What a recording forbids spoils it.
+cudaError_t forbidden() {
+  for (cudaStream_t one : recording_streams()) one->spoiled = true;
+  return recording_streams().empty() ? cudaSuccess : cudaErrorStreamCaptureUnsupported;
+}
+
 cudaError_t take(void** memory, std::size_t bytes) {
+  if (forbidden() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   auto& device = the_played_device();
   if (device.bytes_used + bytes > device.bytes) return cudaErrorMemoryAllocation;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -38,7 +71,9 @@ cudaError_t take(void** memory, std::size_t bytes) {
 }
 
 cudaError_t give(void* memory) {
+  if (forbidden() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
   the_played_device().bytes_used -= pieces().at(memory);
+  std::memset(memory, 0xff, pieces().at(memory));  // who still reads it reads NaN
   pieces().erase(memory);
   std::free(memory);
   return cudaSuccess;
@@ -84,14 +119,49 @@ cudaError_t cudaFreeHost(void* memory) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = reinterpret_cast<cudaStream_t>(std::malloc(1));
+  *stream = new CUstream_st;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  std::free(stream);
+  delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return forbidden();
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  stream->recording = true;
+  stream->spoiled = false;
+  stream->recorded.clear();
+  recording_streams().push_back(stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  std::erase(recording_streams(), stream);
+  stream->recording = false;
+  if (stream->spoiled) return cudaErrorStreamCaptureInvalidated;
+  *graph = new CUgraph_st{std::move(stream->recorded)};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* made, cudaGraph_t graph,
+                                          unsigned long long) {
+  if (!the_played_device().takes_graphs) return cudaErrorNotSupported;
+  *made = new CUgraphExec_st{*graph};
+  ++the_played_device().graphs;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  --the_played_device().graphs;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+  the_played_device().launches += graph->size();
+  for (const auto& kernel : *graph) kernel();
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -112,20 +182,24 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
   *ms = 1;
   return cudaSuccess;
 }
+// Real recordings take copies too; ours are to hold none.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
+                            cudaStream_t on) {
+  if (on->recording) return forbidden();
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
                               std::size_t from_pitch, std::size_t width, std::size_t height,
-                              cudaMemcpyKind, cudaStream_t) {
+                              cudaMemcpyKind, cudaStream_t on) {
+  if (on->recording) return forbidden();
   for (std::size_t i = 0; i < height; ++i)
     std::memmove(static_cast<char*>(to) + i * to_pitch,
                  static_cast<const char*>(from) + i * from_pitch, width);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t on) {
+  if (on->recording) return forbidden();
   std::memset(memory, value, bytes);
   return cudaSuccess;
 }

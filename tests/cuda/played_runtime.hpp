@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+
+struct CUstream_st;
 
 namespace troupe::kernels::testing {
 
@@ -9,7 +12,14 @@ struct played_device {
   std::size_t bytes = std::size_t{1} << 30;
   std::size_t bytes_used = 0;
   int multiprocessors = 4;
+  bool takes_graphs = true;
+  std::size_t launches = 0;  // kernels that ran, recorded or not
+  std::size_t graphs = 0;    // that are held
 };
 played_device& the_played_device();
+
+// A kernel's launch: runs it, or keeps it where the stream is being recorded. `kernel` holds its
+// arguments as a launch does, by value.
+void play(CUstream_st* on, std::function<void()> kernel);
 
 }  // namespace troupe::kernels::testing

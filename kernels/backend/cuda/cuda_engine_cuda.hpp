@@ -1,9 +1,10 @@
 // The engine on one GPU. Its order of arithmetic is the CPU's (cpu-1, cpu-1-kvq8) word for word;
 // its numerics class has its own name until a device has shown the same bits.
 //
-// A step is one copy to the device, a chain of kernels on one stream, and one copy back. Which
-// kernel computes a product or a span may depend on the batch, its bits may not. Threading: one
-// thread at a time calls step().
+// A step is one copy to the device, a chain of kernels on one stream, and one copy back. Decode
+// steps of a shape that was seen before start as one recorded graph (step_graphs.hpp). Which kernel
+// computes a product or a span may depend on the batch, its bits may not. Threading: one thread at
+// a time calls step().
 #pragma once
 
 #include <memory>
@@ -30,12 +31,14 @@ class cuda_engine final : public engine {
     std::unique_ptr<cuda_kv> kv;
     kv_type type = kv_type::f16;
     std::uint32_t batch_tokens_max = 0;
+    std::uint32_t graphs_max = 0;
   };
   explicit cuda_engine(parts from);
   ~cuda_engine() override;
 
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
+  engine_counters counters() const override { return counters_; }
 
  private:
   // Prepared rows of x in the form that matrices of one kind read.
@@ -54,8 +57,12 @@ class cuda_engine final : public engine {
   status reserve(std::uint32_t rows);
   status reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values);
   status upload();
+  status run();
+  const recorded_graph* record(step_graphs<recorded_graph>::entry& of);
+  void compute();
   void compute_layers();
   void compute_attention(const cuda_layer& layer, const device_kv& store, bool last);
+  std::uint64_t partial_bytes(const tile_group& group) const;
   void attend(const device_kv& store, const std::vector<tile_group>& groups);
   void keep_output_rows();
   void compute_feed_forward(const cuda_layer& layer, std::uint32_t rows);
@@ -97,7 +104,11 @@ class cuda_engine final : public engine {
   device_buffer gate_, up_, logits_, hidden_, partial_;
   device_buffer best_keys_, best_, best_sums_;
   std::vector<best_logits> found_;  // of the last step
-  prepared prepared_[3];            // floats, by 32, by 256
+  std::uint64_t held_ = 0;          // bytes of the buffers above
+
+  step_graphs<recorded_graph> graphs_;  // of launches that name these buffers
+  engine_counters counters_;
+  prepared prepared_[3];  // floats, by 32, by 256
 };
 
 }  // namespace troupe::kernels::cuda

@@ -49,6 +49,7 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
                " (engine " + std::to_string(++engines) + ")";
   parts.type = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
+  parts.graphs_max = cuda.graphs_max;
   parts.work = std::move(*work);
   if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights)); !s) return s.failure();
   const auto leave = [&parts](error why) {

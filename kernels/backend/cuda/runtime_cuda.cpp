@@ -51,6 +51,30 @@ status stream::wait(const std::string& doing) const {
   return check(cudaStreamSynchronize(stream_), doing);
 }
 
+status stream::begin_recording() const {
+  return check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+               "beginning to record a step");
+}
+
+result<recorded_graph> stream::end_recording() const {
+  cudaGraph_t recorded = nullptr;
+  if (status s = check(cudaStreamEndCapture(stream_, &recorded), "recording a step"); !s)
+    return s.failure();
+  cudaGraphExec_t graph = nullptr;
+  const int made = cudaGraphInstantiateWithFlags(&graph, recorded, 0);
+  cudaGraphDestroy(recorded);
+  if (status s = check(made, "making a graph of a step"); !s) return s.failure();
+  return recorded_graph(graph);
+}
+
+status stream::start(const recorded_graph& graph) const {
+  return check(cudaGraphLaunch(graph.get(), stream_), "starting a recorded step");
+}
+
+recorded_graph::~recorded_graph() {
+  if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+}
+
 result<std::unique_ptr<event>> event::make(bool timed) {
   std::unique_ptr<event> made(new event);
   const unsigned flags = timed ? cudaEventDefault : cudaEventDisableTiming;

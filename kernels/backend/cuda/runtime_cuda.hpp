@@ -11,6 +11,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "kernels/backend/cuda/memory_pools.hpp"
 #include "kernels/backend/cuda/resident_models.hpp"
@@ -22,6 +23,23 @@ namespace troupe::kernels::cuda {
 // process with a line on stderr.
 status check(int code, const std::string& doing);
 
+// Launches that were recorded from a stream, started again as one.
+class recorded_graph {
+ public:
+  recorded_graph(recorded_graph&& other) noexcept : graph_(std::exchange(other.graph_, nullptr)) {}
+  recorded_graph& operator=(recorded_graph&& other) noexcept {
+    std::swap(graph_, other.graph_);
+    return *this;
+  }
+  ~recorded_graph();
+  cudaGraphExec_t get() const { return graph_; }
+
+ private:
+  friend class stream;
+  explicit recorded_graph(cudaGraphExec_t graph) : graph_(graph) {}
+  cudaGraphExec_t graph_;
+};
+
 class stream {
  public:
   static result<std::unique_ptr<stream>> make();
@@ -30,6 +48,11 @@ class stream {
   stream& operator=(const stream&) = delete;
   cudaStream_t get() const { return stream_; }
   status wait(const std::string& doing) const;
+  // Between the two, this thread's launches on the stream are recorded and not run; nothing may be
+  // waited for or allocated. end_recording() must follow, whatever became of the launches.
+  status begin_recording() const;
+  result<recorded_graph> end_recording() const;
+  status start(const recorded_graph& graph) const;
 
  private:
   stream() = default;

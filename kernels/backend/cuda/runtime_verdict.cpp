@@ -4,6 +4,8 @@ namespace troupe::kernels::cuda {
 
 // Numbers of cudaError_t, which no CUDA header is needed to know: this file is built everywhere.
 runtime_verdict verdict_of(int code) {
+  // cudaErrorStreamCapture...: a recording went wrong, and nothing of it ran.
+  if (code >= 900 && code <= 908) return runtime_verdict::refused;
   switch (code) {
     case 0:
       return runtime_verdict::fine;
