@@ -6,6 +6,7 @@
 #include "tests/cuda/played_runtime.hpp"
 
 #include <cuda_runtime_api.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -84,11 +85,13 @@ cudaError_t give(void* memory) {
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = the_played_device().count;
   return cudaSuccess;
 }
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device == the_played_device().broken) return cudaErrorUnknown;
   *properties = {};
+  properties->pciBusID = device + 1;
   std::strcpy(properties->name, "played");
   properties->major = 9;
   properties->minor = 0;
@@ -96,7 +99,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   properties->totalGlobalMem = the_played_device().bytes;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int) {
+cudaError_t cudaSetDevice(int device) {
+  the_played_device().current = device;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -127,6 +131,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  while (the_played_device().hangs) ::pause();
   return forbidden();
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {

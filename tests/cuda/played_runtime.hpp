@@ -15,6 +15,10 @@ struct played_device {
   bool takes_graphs = true;
   std::size_t launches = 0;  // kernels that ran, recorded or not
   std::size_t graphs = 0;    // that are held
+  int count = 1;    // such devices, all of one memory; device i is at place i + 1 of the bus
+  int broken = -1;  // the one that tells nothing of itself
+  int current = 0;
+  bool hangs = false;  // whoever waits, waits for ever
 };
 played_device& the_played_device();
 

@@ -22,7 +22,7 @@ void add_engine_options(CLI::App& command, engine_request& request) {
   command.add_option("--engine", request.engine, "what computes: cpu, or cuda, a GPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}));
-  command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them")
+  command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
       ->check(CLI::Range(0, 255));
 }

@@ -334,6 +334,7 @@ result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) try 
   if (plan_.rows().empty()) return step_logits{};
   if (status s = parts_.on->bind(); !s) return s.failure();
   parts_.on->use(parts_.name);
+  const watched_step watched(*parts_.watch);
   if (status s = upload(); !s) {
     graphs_.forget();  // of memory that may be gone
     return s.failure();

@@ -14,6 +14,7 @@
 #include "kernels/backend/cpu/step_plan.hpp"
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
+#include "kernels/backend/cuda/device_watch.hpp"
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
 #include "kernels/ops/rope.hpp"
@@ -32,6 +33,7 @@ class cuda_engine final : public engine {
     kv_type type = kv_type::f16;
     std::uint32_t batch_tokens_max = 0;
     std::uint32_t graphs_max = 0;
+    std::unique_ptr<device_watch> watch;
   };
   explicit cuda_engine(parts from);
   ~cuda_engine() override;

@@ -22,6 +22,8 @@ namespace troupe::kernels::cuda {
 // Nothing where `code` is fine; an error as a value; or, where the context is lost, the end of the
 // process with a line on stderr.
 status check(int code, const std::string& doing);
+// That end, for a device that is lost without a code.
+[[noreturn]] void end_process(const std::string& doing, const std::string& why);
 
 // Launches that were recorded from a stream, started again as one.
 class recorded_graph {

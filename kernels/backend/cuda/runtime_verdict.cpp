@@ -31,6 +31,12 @@ runtime_verdict verdict_of(int code) {
   }
 }
 
+runtime_verdict verdict_of_step(std::chrono::milliseconds running,
+                                std::chrono::milliseconds deadline, device_presence seen) {
+  const bool late = deadline.count() > 0 && running >= deadline;
+  return late || seen == device_presence::gone ? runtime_verdict::sticky : runtime_verdict::fine;
+}
+
 error error_of(int code, const std::string& doing, const std::string& words) {
   const std::string message = doing + ": CUDA says " + std::to_string(code) + ", " + words;
   switch (verdict_of(code)) {
