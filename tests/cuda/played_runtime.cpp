@@ -1,8 +1,8 @@
-// A CUDA runtime that is none: one "device" whose memory is the host's, whose copies are done at
-// once and whose launches run the kernels' bodies thread by thread (emulated_launches.cpp). So the
-// engine's own code runs here whole, without a GPU. A graph is the list of launches that were made
-// while its stream was recorded, each with the arguments that it had then; what may not be done
-// meanwhile is an error here as there.
+// A CUDA runtime that is none: one "device" whose memory is the host's and whose launches run the
+// kernels' bodies thread by thread (emulated_launches.cpp). So the engine's own code runs here
+// whole, without a GPU. A graph is the list of launches that were made while its stream was
+// recorded, each with the arguments that it had then; what may not be done meanwhile is an error
+// here as there.
 #include "tests/cuda/played_runtime.hpp"
 
 #include <cuda_runtime_api.h>
@@ -10,14 +10,32 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
+#include <memory>
 #include <vector>
 
 using launches = std::vector<std::function<void()>>;
 
+// What was put on a stream runs in its order, and as late as it can.
 struct CUstream_st {
   bool recording = false, spoiled = false;
   launches recorded;
+  std::deque<std::function<void()>> waiting;
+  std::size_t put = 0, done = 0;
+
+  void run_until(std::size_t end) {
+    while (done < end) {
+      const auto next = std::move(waiting.front());
+      waiting.pop_front();
+      ++done;
+      next();
+    }
+  }
+};
+struct CUevent_st {
+  cudaStream_t on = nullptr;
+  std::size_t after = 0;  // so many of its operations
 };
 struct CUgraph_st : launches {};
 struct CUgraphExec_st : launches {};
@@ -29,20 +47,43 @@ played_device& the_played_device() {
   return device;
 }
 
+namespace {
+
+// They live as long as events may name them.
+std::deque<std::unique_ptr<CUstream_st>>& streams() {
+  static std::deque<std::unique_ptr<CUstream_st>> all;
+  return all;
+}
+
+void put(cudaStream_t on, std::function<void()> operation) {
+  if (on == nullptr) return operation();
+  on->waiting.push_back(std::move(operation));
+  ++on->put;
+  if (!the_played_device().late) on->run_until(on->put);
+}
+
+}  // namespace
+
 void play(CUstream_st* on, std::function<void()> kernel) {
   if (on != nullptr && on->recording) {
     on->recorded.push_back(std::move(kernel));
     return;
   }
   ++the_played_device().launches;
-  kernel();
+  put(on, std::move(kernel));
+}
+
+std::size_t operations_waiting() {
+  std::size_t count = 0;
+  for (const auto& one : streams()) count += one->waiting.size();
+  return count;
 }
 
 }  // namespace troupe::kernels::testing
 
 namespace {
 
-using troupe::kernels::testing::the_played_device;
+using namespace troupe::kernels::testing;
 
 std::map<void*, std::size_t>& pieces() {
   static std::map<void*, std::size_t> all;
@@ -123,16 +164,24 @@ cudaError_t cudaFreeHost(void* memory) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st;
+  *stream = streams().emplace_back(std::make_unique<CUstream_st>()).get();
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  delete stream;
+  stream->run_until(stream->put);
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   while (the_played_device().hangs) ::pause();
-  return forbidden();
+  if (forbidden() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
+  stream->run_until(stream->put);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (stream->recording) return forbidden();
+  if (event->on != nullptr)
+    put(stream, [on = event->on, after = event->after] { on->run_until(after); });
+  return cudaSuccess;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   stream->recording = true;
@@ -164,24 +213,32 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
   --the_played_device().graphs;
   return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t on) {
   the_played_device().launches += graph->size();
-  for (const auto& kernel : *graph) kernel();
+  put(on, [kernels = launches(*graph)] {
+    for (const auto& kernel : kernels) kernel();
+  });
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = reinterpret_cast<cudaEvent_t>(std::malloc(1));
+  *event = new CUevent_st;
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  std::free(event);
+  delete event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t on) {
+  *event = {on, on->put};
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->on != nullptr) event->on->run_until(event->after);
   return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const bool passed = event->on == nullptr || event->on->done >= event->after;
+  return passed ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
   *ms = 1;
@@ -191,21 +248,23 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
                             cudaStream_t on) {
   if (on->recording) return forbidden();
-  std::memmove(to, from, bytes);
+  put(on, [=] { std::memmove(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
                               std::size_t from_pitch, std::size_t width, std::size_t height,
                               cudaMemcpyKind, cudaStream_t on) {
   if (on->recording) return forbidden();
-  for (std::size_t i = 0; i < height; ++i)
-    std::memmove(static_cast<char*>(to) + i * to_pitch,
-                 static_cast<const char*>(from) + i * from_pitch, width);
+  put(on, [=] {
+    for (std::size_t i = 0; i < height; ++i)
+      std::memmove(static_cast<char*>(to) + i * to_pitch,
+                   static_cast<const char*>(from) + i * from_pitch, width);
+  });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t on) {
   if (on->recording) return forbidden();
-  std::memset(memory, value, bytes);
+  put(on, [=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {

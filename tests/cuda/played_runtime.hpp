@@ -18,9 +18,14 @@ struct played_device {
   int count = 1;    // such devices, all of one memory; device i is at place i + 1 of the bus
   int broken = -1;  // the one that tells nothing of itself
   int current = 0;
+  // Work of a stream runs as late as it can: when somebody waits for it. Else at once.
+  bool late = true;
   bool hangs = false;  // whoever waits, waits for ever
 };
 played_device& the_played_device();
+
+// Operations that were put on streams and have not run.
+std::size_t operations_waiting();
 
 // A kernel's launch: runs it, or keeps it where the stream is being recorded. `kernel` holds its
 // arguments as a launch does, by value.

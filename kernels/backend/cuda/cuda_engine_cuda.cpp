@@ -339,6 +339,7 @@ result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) try 
     graphs_.forget();  // of memory that may be gone
     return s.failure();
   }
+  if (status s = parts_.copies->hold_back(plan_); !s) return s.failure();
   const status ran = run();
   const status copied = copy_outputs();
   // Whatever was refused, nothing of the step runs on when the caller has the answer.

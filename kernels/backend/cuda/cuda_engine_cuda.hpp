@@ -15,6 +15,7 @@
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
 #include "kernels/backend/cuda/device_watch.hpp"
+#include "kernels/backend/cuda/kv_copies_cuda.hpp"
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
 #include "kernels/ops/rope.hpp"
@@ -30,6 +31,7 @@ class cuda_engine final : public engine {
     std::unique_ptr<stream> work;
     std::unique_ptr<cuda_weights> weights;
     std::unique_ptr<cuda_kv> kv;
+    std::unique_ptr<kv_copies> copies;  // of its blocks
     kv_type type = kv_type::f16;
     std::uint32_t batch_tokens_max = 0;
     std::uint32_t graphs_max = 0;
@@ -41,6 +43,8 @@ class cuda_engine final : public engine {
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
   engine_counters counters() const override { return counters_; }
+  // Blocks on their way out or in beside the steps; steps wait where they must.
+  kv_copies& copies() { return *parts_.copies; }
 
  private:
   // Prepared rows of x in the form that matrices of one kind read.

@@ -81,6 +81,9 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
                           parts.name);
   if (!kv) return leave(kv.failure());
   parts.kv = std::move(*kv);
+  auto copies = kv_copies::make(*parts.kv, *parts.work);
+  if (!copies) return leave(copies.failure());
+  parts.copies = std::move(*copies);
   return std::unique_ptr<engine>(std::make_unique<cuda_engine>(std::move(parts)));
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory to load the weights of this model",

@@ -97,6 +97,10 @@ status stream::wait(const std::string& doing) const {
   return check(cudaStreamSynchronize(stream_), doing);
 }
 
+status stream::wait_for(const event& passed) const {
+  return check(cudaStreamWaitEvent(stream_, passed.get(), 0), "waiting for an event");
+}
+
 status stream::begin_recording() const {
   return check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
                "beginning to record a step");
@@ -139,6 +143,13 @@ status event::record(const stream& on) {
 
 status event::wait() {
   return check(cudaEventSynchronize(event_), "waiting for an event");
+}
+
+result<bool> event::passed() const {
+  const int code = cudaEventQuery(event_);
+  if (code == cudaErrorNotReady) return false;
+  if (status s = check(code, "looking at an event"); !s) return s.failure();
+  return true;
 }
 
 result<double> event::seconds(const event& begin, const event& end) {

@@ -42,6 +42,8 @@ class recorded_graph {
   cudaGraphExec_t graph_;
 };
 
+class event;
+
 class stream {
  public:
   static result<std::unique_ptr<stream>> make();
@@ -50,6 +52,8 @@ class stream {
   stream& operator=(const stream&) = delete;
   cudaStream_t get() const { return stream_; }
   status wait(const std::string& doing) const;
+  // What is launched here from now on waits for the event; the host does not.
+  status wait_for(const event& passed) const;
   // Between the two, this thread's launches on the stream are recorded and not run; nothing may be
   // waited for or allocated. end_recording() must follow, whatever became of the launches.
   status begin_recording() const;
@@ -66,9 +70,12 @@ class event {
   static result<std::unique_ptr<event>> make(bool timed);
   ~event();
   event(const event&) = delete;
+  cudaEvent_t get() const { return event_; }
   event& operator=(const event&) = delete;
   status record(const stream& on);
   status wait();
+  // Where it was never recorded, it has passed.
+  result<bool> passed() const;
   // Between two timed events that have passed.
   static result<double> seconds(const event& begin, const event& end);
 
