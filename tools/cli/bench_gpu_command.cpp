@@ -61,7 +61,7 @@ void add_bench_gpu(CLI::App& bench, action& chosen) {
   command
       .add_option("--device", request->cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
-      ->check(CLI::Range(0, 255));
+      ->check(CLI::Range(-1, 255));
   command.add_option("--rows", request->bench.n, "rows of each weight matrix")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));

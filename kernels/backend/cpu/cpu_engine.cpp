@@ -317,6 +317,7 @@ result<step_logits> cpu_engine::step(std::span<const sequence_step> batch) try {
   const std::uint32_t all = static_cast<std::uint32_t>(plan_.logits_of().size());
   if (all > 0) compute_logits(all);
   const std::uint32_t rows = pick_best();
+  ++counters_.steps;
   return step_logits{
       .values = std::span<const float>(logits_).first(rows * std::uint64_t{shape_.vocabulary}),
       .rows = rows,

@@ -38,6 +38,7 @@ class cpu_engine final : public engine {
 
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
+  engine_counters counters() const override { return counters_; }
 
  private:
   // One matrix product of a phase. Products of one phase share no output.
@@ -76,6 +77,7 @@ class cpu_engine final : public engine {
   const attention_ops& attention_;
   const hyperparameters& shape_;
   engine_description description_;
+  engine_counters counters_;
   rope_angles angles_;
   step_plan plan_;
   std::uint64_t query_width_, kv_width_, qkv_width_;

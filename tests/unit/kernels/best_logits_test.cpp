@@ -157,4 +157,5 @@ TEST_CASE("an engine gives the best of the rows that are asked for, and the othe
     REQUIRE_FALSE(refused.ok());
     CHECK(refused.failure().code == troupe::error_code::invalid_argument);
   }
+  CHECK(on.counters().steps == 2);  // what was refused is none
 }
