@@ -1,5 +1,7 @@
 // launches.hpp for the played device: the grids that the .cu files start, with their bodies run on
 // the host, now or when a recording is played.
+#include <cuda_runtime_api.h>
+
 #include "kernels/backend/cuda/attention_bodies.hpp"
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/merge_spans_body.hpp"
@@ -10,6 +12,11 @@ namespace troupe::kernels::cuda {
 namespace {
 
 using testing::thread_order;
+
+// As launch.cuh: what an earlier call left behind is this one's.
+runtime_code launched() {
+  return static_cast<runtime_code>(cudaGetLastError());
+}
 
 template <class Body>
 void start(stream_handle on, testing::grid blocks, const typename Body::arguments& a,
@@ -49,7 +56,7 @@ runtime_code for_type(tensor_type type, Visit visit) {
       visit.template operator()<tensor_type::q6_k>();
       break;
   }
-  return 0;
+  return launched();
 }
 
 template <row_source Source>
@@ -83,7 +90,7 @@ runtime_code launch_embed(const embed_launch& what, std::uint32_t rows, stream_h
 runtime_code launch_rms_scale(const rms_scale_body::arguments& what, std::uint32_t rows,
                               stream_handle on) {
   start<rms_scale_body>(on, {1, rows}, what);
-  return 0;
+  return launched();
 }
 
 runtime_code launch_prepare(row_source source, std::uint32_t block, const prepare_launch& what,
@@ -91,13 +98,13 @@ runtime_code launch_prepare(row_source source, std::uint32_t block, const prepar
   if (source == row_source::plain) prepare<row_source::plain>(on, block, what, rows);
   if (source == row_source::normed) prepare<row_source::normed>(on, block, what, rows);
   if (source == row_source::gated) prepare<row_source::gated>(on, block, what, rows);
-  return 0;
+  return launched();
 }
 
 runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t rows,
                            stream_handle on) {
   start<gather_body>(on, {1, rows}, what, thread_order::falling);
-  return 0;
+  return launched();
 }
 
 runtime_code launch_few_rows(const product_arguments& a, stream_handle on) {
@@ -137,7 +144,7 @@ runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what,
     start<rotate_and_store_body<kv_type::f16>>(on, {1, rows}, what);
   else
     start<rotate_and_store_body<kv_type::q8_0>>(on, {1, rows}, what);
-  return 0;
+  return launched();
 }
 
 runtime_code launch_attention(kv_type type, const attention_arguments& what, std::uint32_t tiles,
@@ -147,17 +154,17 @@ runtime_code launch_attention(kv_type type, const attention_arguments& what, std
   else
     attend<kv_type::q8_0>(on, what, tiles);
   if (what.partial != nullptr) start<merge_spans_body>(on, {tiles, what.rows_of_tile}, what);
-  return 0;
+  return launched();
 }
 
 runtime_code launch_best(const best_launch& what, std::uint32_t rows, stream_handle on) {
   for_best_levels(what, rows, [&](const keep_best_body::arguments& a, std::uint32_t chunks) {
     start<keep_best_body>(on, {chunks, rows}, a);
-    return 0;
+    return launched();
   });
   start<sum_exponentials_body>(on, {cut(what.n, sum_exponentials_body::block), rows},
                                {what.logits, what.n, what.rows, what.best, what.sums});
-  return 0;
+  return launched();
 }
 
 }  // namespace troupe::kernels::cuda

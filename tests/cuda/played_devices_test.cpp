@@ -28,12 +28,22 @@ struct machine {
   }
 };
 
-// The device that an engine got; -1: none.
+void compute_a_step(engine& on) {
+  const std::vector<token_id> tokens = tokens_of(3, 1);
+  const std::vector<block_id> blocks{0};
+  const sequence_step step{.tokens = tokens, .blocks = blocks};
+  const auto computed = on.step({&step, 1});
+  CHECK(computed.ok());
+}
+
+// The device that an engine got and computed on; -1: none.
 int device_for(cuda_settings settings) {
   const random_model weights{recipe{}};
   settings.memory = small_device.memory;
   const auto made = make_cuda_engine(weights.get(), {}, settings);
-  return made.ok() ? the_played_device().current : -1;
+  if (!made.ok()) return -1;
+  compute_a_step(**made);
+  return the_played_device().current;
 }
 
 struct ending {
@@ -62,13 +72,6 @@ ending end_of(const std::function<void()>& act) {
   REQUIRE(::waitpid(child, &status, 0) == child);
   out.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   return out;
-}
-
-void compute_a_step(engine& on) {
-  const std::vector<token_id> tokens = tokens_of(3, 1);
-  const std::vector<block_id> blocks{0};
-  const sequence_step step{.tokens = tokens, .blocks = blocks};
-  (void)on.step({&step, 1});
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 using launches = std::vector<std::function<void()>>;
@@ -95,16 +96,26 @@ std::vector<cudaStream_t>& recording_streams() {
   return all;
 }
 
+// Kept until somebody asks for it, as the runtime does: a launch then reports it as its own.
+cudaError_t& last_error() {
+  static cudaError_t code = cudaSuccess;
+  return code;
+}
+cudaError_t told(cudaError_t code) {
+  if (code != cudaSuccess) last_error() = code;
+  return code;
+}
+
 // What a recording forbids spoils it.
 cudaError_t forbidden() {
   for (cudaStream_t one : recording_streams()) one->spoiled = true;
-  return recording_streams().empty() ? cudaSuccess : cudaErrorStreamCaptureUnsupported;
+  return told(recording_streams().empty() ? cudaSuccess : cudaErrorStreamCaptureUnsupported);
 }
 
 cudaError_t take(void** memory, std::size_t bytes) {
-  if (forbidden() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
+  if (forbidden() != cudaSuccess) return told(cudaErrorStreamCaptureUnsupported);
   auto& device = the_played_device();
-  if (device.bytes_used + bytes > device.bytes) return cudaErrorMemoryAllocation;
+  if (device.bytes_used + bytes > device.bytes) return told(cudaErrorMemoryAllocation);
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*memory, 0xff, bytes);  // what nobody writes is NaN
   device.bytes_used += bytes;
@@ -113,7 +124,7 @@ cudaError_t take(void** memory, std::size_t bytes) {
 }
 
 cudaError_t give(void* memory) {
-  if (forbidden() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
+  if (forbidden() != cudaSuccess) return told(cudaErrorStreamCaptureUnsupported);
   the_played_device().bytes_used -= pieces().at(memory);
   std::memset(memory, 0xff, pieces().at(memory));  // who still reads it reads NaN
   pieces().erase(memory);
@@ -130,7 +141,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device == the_played_device().broken) return cudaErrorUnknown;
+  if (device == the_played_device().broken) return told(cudaErrorUnknown);
   *properties = {};
   properties->pciBusID = device + 1;
   std::strcpy(properties->name, "played");
@@ -173,7 +184,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   while (the_played_device().hangs) ::pause();
-  if (forbidden() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
+  if (forbidden() != cudaSuccess) return told(cudaErrorStreamCaptureUnsupported);
   stream->run_until(stream->put);
   return cudaSuccess;
 }
@@ -193,13 +204,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   std::erase(recording_streams(), stream);
   stream->recording = false;
-  if (stream->spoiled) return cudaErrorStreamCaptureInvalidated;
+  if (stream->spoiled) return told(cudaErrorStreamCaptureInvalidated);
   *graph = new CUgraph_st{std::move(stream->recorded)};
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* made, cudaGraph_t graph,
                                           unsigned long long) {
-  if (!the_played_device().takes_graphs) return cudaErrorNotSupported;
+  if (!the_played_device().takes_graphs) return told(cudaErrorNotSupported);
   *made = new CUgraphExec_st{*graph};
   ++the_played_device().graphs;
   return cudaSuccess;
@@ -238,7 +249,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const bool passed = event->on == nullptr || event->on->done >= event->after;
-  return passed ? cudaSuccess : cudaErrorNotReady;
+  return told(passed ? cudaSuccess : cudaErrorNotReady);
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
   *ms = 1;
@@ -268,7 +279,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
-  return cudaSuccess;
+  return std::exchange(last_error(), cudaSuccess);
 }
 const char* cudaGetErrorString(cudaError_t) {
   return "played";

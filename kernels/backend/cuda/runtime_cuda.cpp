@@ -40,6 +40,7 @@ void read_state(cuda_device& of, const gpu_sensors& sensors) {
   std::size_t free = 0, total = 0;
   if (cudaSetDevice(of.index) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess)
     of.memory_bytes_free = free;
+  (void)cudaGetLastError();
 }
 
 result<cuda_device> find_device(int wanted) {
@@ -147,7 +148,10 @@ status event::wait() {
 
 result<bool> event::passed() const {
   const int code = cudaEventQuery(event_);
-  if (code == cudaErrorNotReady) return false;
+  if (code == cudaErrorNotReady) {
+    (void)cudaGetLastError();  // else the next launch would report it as its own
+    return false;
+  }
   if (status s = check(code, "looking at an event"); !s) return s.failure();
   return true;
 }
@@ -334,6 +338,7 @@ result<std::vector<cuda_device>> cuda_devices() {
     cudaDeviceProp properties{};
     if (const int code = cudaGetDeviceProperties(&properties, i); code != 0) {
       trouble = code;  // one that is broken leaves the others
+      (void)cudaGetLastError();
       continue;
     }
     cuda_device d{.index = i,
