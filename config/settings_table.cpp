@@ -126,7 +126,16 @@ constexpr setting_row rows[] = {
     {"inference.queue_max", integer, "sequences", "1024", 0, 1048576, true,
      "Most sequences that wait for a place; more are refused."},
 
-    {"gpu.device", integer, "", "0", 0, 255, false, "Which GPU computes, as CUDA counts them."},
+    {"gpu.device", integer, "", "-1", -1, 255, false,
+     "Which GPU computes, as CUDA counts them; -1 takes for each model the one with most free "
+     "memory, then the coolest, then the least busy."},
+    {"gpu.step_deadline", duration, "", "60s", 0, hour, false,
+     "Longest time of a step on a GPU; one that takes longer has lost it, and the process ends and "
+     "is started again. 0 waits for ever."},
+    {"gpu.graphs", integer, "", "32", 0, 1024, false,
+     "Decode steps that are kept recorded, each for one number of sequences; a recorded step "
+     "starts "
+     "as one. 0 starts every kernel by itself."},
     {"gpu.pool_small_bytes", bytes, "bytes", "256MiB", mib, tib, false,
      "GPU memory that is taken at a time for pieces up to 1 MiB."},
     {"gpu.pool_medium_bytes", bytes, "bytes", "1GiB", mib, tib, false,

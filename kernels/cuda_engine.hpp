@@ -4,6 +4,9 @@
 // an error that says which. Numerics classes: cuda-smXX-1 and cuda-smXX-1-kvq8.
 #pragma once
 
+#include <chrono>
+#include <optional>
+
 #include "kernels/engine.hpp"
 
 namespace troupe::kernels {
@@ -19,23 +22,34 @@ struct device_memory_settings {
   std::uint64_t model_bytes_max = 0;
 };
 
+// The one with most free memory, then the coolest, then the least busy.
+inline constexpr int any_device = -1;
+
 struct cuda_settings {
-  int device = 0;
+  int device = any_device;
+  // Of a step; one that has not ended by then has lost its device. 0: it is waited for.
+  std::chrono::milliseconds step_deadline{0};
+  std::uint32_t graphs_max = 32;  // recorded decode steps that are kept; 0: every launch by itself
   device_memory_settings memory = {};
 };
 
 struct cuda_device {
   int index = 0;
-  std::string name;
+  std::string name = {};
   int compute_capability = 0;  // 90 for 9.0
   int multiprocessors = 0;
   std::uint64_t memory_bytes = 0, memory_bytes_free = 0;
+  std::string bus_id = {};  // its place on the PCI bus
+  // What the management library tells of it (gpu_sensors.hpp), where it is there.
+  bool lost = false;
+  std::optional<double> celsius = {}, busy_share = {};
 };
 
 // Errors: unsupported, where this build has no CUDA engine or this machine no device for it.
 result<std::vector<cuda_device>> cuda_devices();
 
-// The engine ends the process where the device is lost (a sticky error): nothing computed since is
+// The engine ends the process where the device is lost (a sticky error, a step past its deadline, a
+// GPU that is gone from the bus): nothing computed since is
 // to be trusted. `affinity`, `threads` and `variant` of `settings` are the CPU's and not regarded.
 // Errors: as cuda_devices(); invalid_argument (no such device, bounds); unsupported (a shape that
 // the kernels do not take); resource_exhausted.

@@ -16,6 +16,7 @@
 
 #include "config/outcome.hpp"
 #include "kernels/kv/kv_type.hpp"
+#include "kernels/ops/best_logits.hpp"
 
 namespace troupe::kernels {
 
@@ -53,6 +54,9 @@ struct sequence_step {
   bool all_logits = false;  // logits of every token (scoring); else of the last token alone
   bool no_logits = false;   // a prompt chunk that is not the last: no logits are returned
   bool hidden = false;      // the hidden row of every token, after the final norm
+  // Of the last token's logits only so many best are returned, and no row: for a sampler that reads
+  // no other (best_needed()). 0: the row; at most best_logits_max; not with all_ or no_logits.
+  std::uint32_t best = 0;
 };
 
 // Row-major logits, one row of vocabulary_size floats for each token that was asked for, in the
@@ -61,6 +65,8 @@ struct step_logits {
   std::span<const float> values;  // valid until the next call
   std::uint32_t rows = 0;
   std::span<const float> hidden;  // likewise, rows of embedding_size floats
+  // Likewise, one for each sequence that asked for its best, with the bits of best_of(its row).
+  std::span<const best_logits> best = {};
 };
 
 struct engine_description {
@@ -75,6 +81,13 @@ struct engine_description {
   std::uint64_t kv_bytes = 0;
 };
 
+// Since the engine was made.
+struct engine_counters {
+  std::uint64_t steps = 0;
+  std::uint64_t steps_replayed = 0;   // of these, one recorded graph each (GPUs)
+  std::uint64_t graphs_recorded = 0;  // a shape that was forgotten is recorded again
+};
+
 class engine {
  public:
   virtual ~engine() = default;
@@ -83,6 +96,7 @@ class engine {
   // vocabulary, positions past the context, missing or out-of-range blocks, and more than
   // batch_tokens_max tokens; nothing is then computed.
   virtual result<step_logits> step(std::span<const sequence_step> batch) = 0;
+  virtual engine_counters counters() const { return {}; }
 };
 
 result<std::unique_ptr<engine>> make_cpu_engine(std::shared_ptr<const model> weights,

@@ -23,7 +23,7 @@ std::uint32_t scored_rows_max(const kernels::engine_description& engine,
       settings.score_bytes_max / std::max<std::uint64_t>(1, row_bytes), 1, UINT32_MAX));
 }
 
-void add(inference_core::batch& to, sequence& s, std::uint32_t count) {
+void add(inference_core::batch& to, sequence& s, std::uint32_t count, std::uint32_t vocabulary) {
   kernels::sequence_step step;
   step.tokens = std::span{s.tokens}.subspan(s.computed, count);
   step.position = s.computed;
@@ -31,6 +31,7 @@ void add(inference_core::batch& to, sequence& s, std::uint32_t count) {
   step.all_logits = s.score;
   step.no_logits = s.embed || (s.answers() && count < s.tokens_left());
   step.hidden = s.embed;
+  if (!step.all_logits && !step.no_logits) step.best = s.best_wanted(vocabulary);
   to.steps.push_back(step);
   to.sequences.push_back(&s);
 }
@@ -106,7 +107,7 @@ void inference_core::add_decodes(slot& at, batch& to, std::uint32_t& budget) {
   for (sequence* s : decodes) {
     if (to.steps.size() >= most) return;
     if (!s->running || !grow(at, *s)) continue;
-    add(to, *s, 1);
+    add(to, *s, 1, at.facts->description.vocabulary_size);
     s->step = steps_;
     --budget;
   }
@@ -136,7 +137,7 @@ void inference_core::add_prompts(slot& at, batch& to, std::uint32_t budget) {
       if (std::find(computing.begin(), computing.end(), name) != computing.end()) continue;
       computing.push_back(name);
     }
-    add(to, *s, count);
+    add(to, *s, count, at.facts->description.vocabulary_size);
     s->step = steps_;
     budget -= count;
   }

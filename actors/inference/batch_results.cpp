@@ -10,13 +10,16 @@ namespace troupe {
 namespace {
 
 struct wanted_rows {
-  std::size_t logits = 0, hidden = 0;
+  std::size_t logits = 0, hidden = 0, best = 0;
 };
 
 wanted_rows rows_of(std::span<const kernels::sequence_step> steps) {
   wanted_rows rows;
   for (const kernels::sequence_step& step : steps) {
-    if (!step.no_logits) rows.logits += step.all_logits ? step.tokens.size() : 1;
+    if (step.best > 0)
+      ++rows.best;
+    else if (!step.no_logits)
+      rows.logits += step.all_logits ? step.tokens.size() : 1;
     if (step.hidden) rows.hidden += step.tokens.size();
   }
   return rows;
@@ -25,13 +28,15 @@ wanted_rows rows_of(std::span<const kernels::sequence_step> steps) {
 std::optional<error> check(const kernels::step_logits& given, const wanted_rows& wanted,
                            const kernels::engine_description& engine) {
   if (given.rows == wanted.logits && given.values.size() == given.rows * engine.vocabulary_size &&
-      given.hidden.size() == wanted.hidden * engine.embedding_size)
+      given.hidden.size() == wanted.hidden * engine.embedding_size &&
+      given.best.size() == wanted.best)
     return std::nullopt;
   return error{error_code::internal,
-               "the engine returned " + std::to_string(given.rows) + " rows of logits and " +
+               "the engine returned " + std::to_string(given.rows) +
+                   " rows of logits, the best of " + std::to_string(given.best.size()) + " and " +
                    std::to_string(given.hidden.size()) + " hidden values where " +
-                   std::to_string(wanted.logits) + " and " + std::to_string(wanted.hidden) +
-                   " rows were asked for",
+                   std::to_string(wanted.logits) + ", " + std::to_string(wanted.best) + " and " +
+                   std::to_string(wanted.hidden) + " rows were asked for",
                {}};
 }
 
@@ -53,7 +58,7 @@ inference_core::effects inference_core::absorb(const batch& done,
     for (sequence* s : done.sequences) fail(*s, *wrong, out);
     return out;
   }
-  std::size_t row = 0, hidden = 0;
+  std::size_t row = 0, hidden = 0, best = 0;
   for (std::size_t i = 0; i < done.steps.size(); ++i) {
     sequence& s = *done.sequences[i];
     const kernels::sequence_step& step = done.steps[i];
@@ -70,6 +75,8 @@ inference_core::effects inference_core::absorb(const batch& done,
       absorb_scores(s, step, logits->values.subspan(row * engine.vocabulary_size, values), now,
                     out);
       row += step.tokens.size();
+    } else if (step.best > 0) {
+      absorb_best(s, logits->best[best++], now, out);
     } else if (!step.no_logits) {
       const std::size_t width = engine.vocabulary_size;
       absorb_row(s, logits->values.subspan(row++ * width, width), now, out);
@@ -93,14 +100,30 @@ void inference_core::absorb_row(sequence& s, std::span<const float> logits, time
   const auto drawn =
       kernels::sample(logits, s.sampling, s.prompt(), s.answer(), s.answer_size(), allowed);
   if (!drawn) return fail(s, drawn.failure(), out);
+  const std::vector<kernels::sampled_token> others =
+      s.alternatives == 0 ? std::vector<kernels::sampled_token>{}
+                          : kernels::top_log_probabilities(logits, s.alternatives);
+  absorb_token(s, *drawn, others, now, out);
+}
+
+void inference_core::absorb_best(sequence& s, const kernels::best_logits& best, time_point_us now,
+                                 effects& out) {
+  const auto drawn = kernels::sample(best, s.sampling, s.answer_size());
+  if (!drawn) return fail(s, drawn.failure(), out);
+  absorb_token(s, *drawn, kernels::top_log_probabilities(best, s.alternatives), now, out);
+}
+
+void inference_core::absorb_token(sequence& s, const kernels::sampled_token& drawn,
+                                  std::span<const kernels::sampled_token> alternatives,
+                                  time_point_us now, effects& out) {
   ++counters_.tokens_sampled;
   shares_.charge(s.tenant, 1);
   if (!s.sampled_once) s.first_token = now;
   s.sampled_once = true;
-  const sequence::outcome next = s.accept(drawn->id);
+  const sequence::outcome next = s.accept(drawn.id);
   s.extend_names();
   if (next.sends) {
-    out.posts.push_back(sequence_tokens(s, next.text, *drawn, logits));
+    out.posts.push_back(sequence_tokens(s, next.text, drawn, alternatives));
     --s.credit;
     s.no_credit_since = now;
   }

@@ -147,6 +147,10 @@ class inference_core {
 
   // batch_results.cpp: what came of it
   void absorb_row(sequence& s, std::span<const float> logits, time_point_us now, effects& out);
+  void absorb_best(sequence& s, const kernels::best_logits& best, time_point_us now, effects& out);
+  void absorb_token(sequence& s, const kernels::sampled_token& drawn,
+                    std::span<const kernels::sampled_token> alternatives, time_point_us now,
+                    effects& out);
   void absorb_hidden(sequence& s, const kernels::sequence_step& step, std::span<const float> rows,
                      time_point_us now, effects& out);
   void absorb_scores(sequence& s, const kernels::sequence_step& step, std::span<const float> rows,

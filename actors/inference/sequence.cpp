@@ -109,4 +109,10 @@ sequence::outcome sequence::end(proto::FinishReason reason) {
   return now;
 }
 
+std::uint32_t sequence::best_wanted(std::uint32_t vocabulary) const {
+  const std::uint32_t drawn = matcher_ ? 0 : kernels::best_needed(sampling, vocabulary);
+  const std::uint32_t told = std::max(drawn, alternatives);
+  return drawn > 0 && told <= kernels::best_logits_max ? told : 0;
+}
+
 }  // namespace troupe

@@ -70,6 +70,9 @@ class sequence {
   // False: it reads its prompt, and that is all. It then needs every row of it.
   bool answers() const { return !embed && !score; }
 
+  // How many of the best logits its next token is drawn and told from; 0: from the whole row.
+  std::uint32_t best_wanted(std::uint32_t vocabulary) const;
+
   // The names of all full blocks of its tokens.
   void extend_names() { extend_prefix_names(names, root, tokens); }
 

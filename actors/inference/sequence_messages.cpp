@@ -100,7 +100,8 @@ envelope_ptr sequence_failed(const sequence& s, const error& why) {
 }
 
 envelope_ptr sequence_tokens(const sequence& s, const std::string& text,
-                             const kernels::sampled_token& token, std::span<const float> logits) {
+                             const kernels::sampled_token& token,
+                             std::span<const kernels::sampled_token> alternatives) {
   auto message = std::make_shared<proto::Envelope>(s.reply);
   proto::SequenceTokens& tokens = *message->mutable_sequence_tokens();
   tokens.set_job_id(s.job_id);
@@ -115,7 +116,7 @@ envelope_ptr sequence_tokens(const sequence& s, const std::string& text,
   if (s.token_bytes) tokens.add_token_bytes(bytes_of(token.id));
   if (s.alternatives > 0) {
     proto::TokenAlternatives& most_probable = *tokens.add_alternatives();
-    for (const auto& other : kernels::top_log_probabilities(logits, s.alternatives)) {
+    for (const kernels::sampled_token& other : alternatives) {
       most_probable.add_ids(other.id);
       most_probable.add_log_probabilities(other.log_probability);
       if (s.token_bytes) most_probable.add_token_bytes(bytes_of(other.id));

@@ -14,9 +14,10 @@ envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& f
 // asked: a StartSequence or a GrantSequenceCredit.
 envelope_ptr sequence_failed(const proto::Envelope& asked, const error& why);
 envelope_ptr sequence_failed(const sequence& s, const error& why);
-// The token that was accepted last, drawn from `logits`.
+// The token that was accepted last; where the job asks for them, the most probable beside it.
 envelope_ptr sequence_tokens(const sequence& s, const std::string& text,
-                             const kernels::sampled_token& token, std::span<const float> logits);
+                             const kernels::sampled_token& token,
+                             std::span<const kernels::sampled_token> alternatives);
 envelope_ptr sequence_finished(const sequence& s, const sequence::outcome& how,
                                const kernels::engine_description& engine, time_point_us now);
 

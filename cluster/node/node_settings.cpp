@@ -95,6 +95,8 @@ inference_settings inference_part(const settings& from) {
                : engine == "auto" ? engine_choice::any
                                   : engine_choice::cpu;
   out.cuda.device = bounded<int>(from.integer("gpu.device"));
+  out.cuda.step_deadline = from.duration("gpu.step_deadline");
+  out.cuda.graphs_max = bounded<std::uint32_t>(from.integer("gpu.graphs"));
   out.cuda.memory = {.pool_small_bytes = from.bytes("gpu.pool_small_bytes"),
                      .pool_medium_bytes = from.bytes("gpu.pool_medium_bytes"),
                      .pool_large_bytes = from.bytes("gpu.pool_large_bytes"),

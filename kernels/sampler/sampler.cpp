@@ -40,13 +40,6 @@ std::string plain(float value) {
   return text;
 }
 
-bool all_finite(std::span<const float> values) {
-  std::uint32_t bad = 0;
-  for (const float value : values)
-    bad |= (std::bit_cast<std::uint32_t>(value) & 0x7f800000u) == 0x7f800000u;
-  return bad == 0;
-}
-
 // log(sum(exp(logits))), and the largest logit.
 struct normalizer {
   float largest;
@@ -55,8 +48,13 @@ struct normalizer {
       : largest(best_row_ops().elementwise.largest(logits.data(), logits.size())),
         log_sum(largest + exact_log(best_row_ops().elementwise.exponentials(
                               logits.data(), logits.size(), largest, 1.0f, nullptr))) {}
+  explicit normalizer(const best_logits& best)
+      : largest(best.tokens.front().logit), log_sum(largest + exact_log(best.exponential_sum)) {}
+  sampled_token describe(const token_logit& of) const {
+    return {of.id, static_cast<float>(of.logit - log_sum)};
+  }
   sampled_token describe(std::span<const float> logits, std::uint32_t id) const {
-    return {static_cast<token_id>(id), static_cast<float>(logits[id] - log_sum)};
+    return describe({static_cast<token_id>(id), logits[id]});
   }
 };
 
@@ -158,6 +156,15 @@ std::vector<std::uint32_t> ids_of(std::span<const std::uint64_t> allowed, std::s
   return ids;
 }
 
+float factor_of(const sampling_parameters& p) {
+  return std::min(1.0f / p.temperature, inverse_temperature_max);
+}
+
+error not_finite(std::uint32_t index) {
+  return {error_code::internal, "the logits of token " + std::to_string(index) + " are not finite",
+          "the model's weights are damaged, or its numbers overflow"};
+}
+
 status check_tokens(std::span<const token_id> tokens, std::size_t vocabulary) {
   for (const token_id id : tokens)
     if (id < 0 || static_cast<std::size_t>(id) >= vocabulary)
@@ -200,10 +207,7 @@ result<sampled_token> sample(std::span<const float> logits, const sampling_param
                  "token " + std::to_string(index) + " was asked for after " +
                      std::to_string(generated.size()),
                  "give all tokens before it"};
-  if (logits.empty() || !all_finite(logits))
-    return error{error_code::internal,
-                 "the logits of token " + std::to_string(index) + " are not finite",
-                 "the model's weights are damaged, or its numbers overflow"};
+  if (logits.empty() || !all_finite(logits)) return not_finite(index);
   const normalizer raw(logits);
 
   std::vector<float> changed;
@@ -241,11 +245,48 @@ result<sampled_token> sample(std::span<const float> logits, const sampling_param
   if (parameters.temperature == 0) return described(best);
 
   std::vector<float> weights(used.size());
-  const float factor = std::min(1.0f / parameters.temperature, inverse_temperature_max);
-  const double total = best_row_ops().elementwise.exponentials(used.data(), used.size(), used[best],
-                                                               factor, weights.data());
+  const double total = best_row_ops().elementwise.exponentials(
+      used.data(), used.size(), used[best], factor_of(parameters), weights.data());
   const std::vector<std::uint32_t> kept = kept_tokens(used, weights, total, parameters);
   return described(draw(kept, weights, uniform_draw(parameters.seed, index)));
+}
+
+std::uint32_t best_needed(const sampling_parameters& parameters, std::uint32_t vocabulary) {
+  if (changes_logits(parameters)) return 0;
+  if (parameters.temperature == 0) return 1;
+  const bool few = parameters.top_k <= best_logits_max && parameters.top_k < vocabulary;
+  return few ? parameters.top_k : 0;
+}
+
+result<sampled_token> sample(const best_logits& best, const sampling_parameters& parameters,
+                             std::uint32_t index) {
+  if (status checked = check(parameters); !checked) return checked.failure();
+  if (best.tokens.empty() || !all_finite(std::span(&best.tokens.front().logit, 1)))
+    return not_finite(index);
+  const normalizer raw(best);
+  if (parameters.temperature == 0) return raw.describe(best.tokens.front());
+
+  const std::size_t count = std::min<std::size_t>(parameters.top_k, best.tokens.size());
+  std::vector<float> logits, weights(count);
+  for (std::size_t i = 0; i < count; ++i) logits.push_back(best.tokens[i].logit);
+  best_row_ops().elementwise.exponentials(logits.data(), count, logits.front(),
+                                          factor_of(parameters), weights.data());
+  // From here on as over the whole row: the sum in order of rank, all else in rising order of id.
+  double total = 0;
+  for (const float weight : weights) total += weight;
+  std::vector<std::uint32_t> by_id(count);
+  std::iota(by_id.begin(), by_id.end(), 0u);
+  std::sort(by_id.begin(), by_id.end(), [&best](std::uint32_t a, std::uint32_t b) {
+    return best.tokens[a].id < best.tokens[b].id;
+  });
+  const std::vector<float> ranked = weights;
+  for (std::size_t i = 0; i < count; ++i) {
+    logits[i] = best.tokens[by_id[i]].logit;
+    weights[i] = ranked[by_id[i]];
+  }
+  const std::vector<std::uint32_t> kept = kept_tokens(logits, weights, total, parameters);
+  const std::uint32_t drawn = draw(kept, weights, uniform_draw(parameters.seed, index));
+  return raw.describe(best.tokens[by_id[drawn]]);
 }
 
 double log_probability(std::span<const float> logits, token_id id) {
@@ -264,6 +305,16 @@ std::vector<sampled_token> top_log_probabilities(std::span<const float> logits,
                     better{logits});
   for (std::size_t i = 0; i < kept; ++i) best.push_back(raw.describe(logits, ids[i]));
   return best;
+}
+
+std::vector<sampled_token> top_log_probabilities(const best_logits& best, std::uint32_t count) {
+  std::vector<sampled_token> top;
+  if (best.tokens.empty()) return top;
+  const normalizer raw(best);
+  for (const token_logit& one :
+       std::span(best.tokens).first(std::min<std::size_t>(count, best.tokens.size())))
+    top.push_back(raw.describe(one));
+  return top;
 }
 
 }  // namespace troupe::kernels

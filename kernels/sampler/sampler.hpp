@@ -50,11 +50,21 @@ result<sampled_token> sample(std::span<const float> logits, const sampling_param
                              std::span<const token_id> prompt, std::span<const token_id> generated,
                              std::uint32_t index, std::span<const std::uint64_t> allowed = {});
 
+// How many of the best logits these parameters draw among, where that is known before they are
+// seen: of a greedy draw or a small top-k without penalties or bias. 0: the whole row is needed.
+// With a constraint it always is.
+std::uint32_t best_needed(const sampling_parameters& parameters, std::uint32_t vocabulary);
+
+// What sample() of the whole row gives, bit for bit; `best` has best_needed() tokens or more.
+result<sampled_token> sample(const best_logits& best, const sampling_parameters& parameters,
+                             std::uint32_t index);
+
 // Log-softmax of the raw logits at one token; id is inside the vocabulary.
 double log_probability(std::span<const float> logits, token_id id);
 
 // Log-softmax of the raw logits: the `count` most probable tokens, best first, lowest id at a tie.
 std::vector<sampled_token> top_log_probabilities(std::span<const float> logits,
                                                  std::uint32_t count);
+std::vector<sampled_token> top_log_probabilities(const best_logits& best, std::uint32_t count);
 
 }  // namespace troupe::kernels

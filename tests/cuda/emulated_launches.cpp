@@ -1,15 +1,28 @@
 // launches.hpp for the played device: the grids that the .cu files start, with their bodies run on
-// the host.
+// the host, now or when a recording is played.
+#include <cuda_runtime_api.h>
+
 #include "kernels/backend/cuda/attention_bodies.hpp"
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/merge_spans_body.hpp"
+#include "tests/cuda/played_runtime.hpp"
 #include "tests/unit/kernels/cuda_emulation.hpp"
 
 namespace troupe::kernels::cuda {
 namespace {
 
-using testing::emulate;
 using testing::thread_order;
+
+// As launch.cuh: what an earlier call left behind is this one's.
+runtime_code launched() {
+  return static_cast<runtime_code>(cudaGetLastError());
+}
+
+template <class Body>
+void start(stream_handle on, testing::grid blocks, const typename Body::arguments& a,
+           thread_order order = thread_order::mixed) {
+  testing::play(on, [=] { testing::emulate<Body>(blocks, a, order); });
+}
 
 std::uint32_t cut(std::uint64_t size, std::uint32_t by) {
   return static_cast<std::uint32_t>((size + by - 1) / by);
@@ -43,16 +56,15 @@ runtime_code for_type(tensor_type type, Visit visit) {
       visit.template operator()<tensor_type::q6_k>();
       break;
   }
-  return 0;
+  return launched();
 }
 
 template <row_source Source>
-void prepare(std::uint32_t block, const prepare_launch& w, std::uint32_t rows) {
+void prepare(stream_handle on, std::uint32_t block, const prepare_launch& w, std::uint32_t rows) {
   const auto run = [&]<std::uint32_t Block>() {
     using body = prepare_body<Source, Block>;
-    emulate<body>({cut(w.n, body::chunk), rows},
-                  {w.x, w.n, w.scales, w.weight, w.up, w.values, w.q, w.d, w.sums},
-                  thread_order::mixed);
+    start<body>(on, {cut(w.n, body::chunk), rows},
+                {w.x, w.n, w.scales, w.weight, w.up, w.values, w.q, w.d, w.sums});
   };
   if (block == 1) run.template operator()<1>();
   if (block == 32) run.template operator()<32>();
@@ -60,61 +72,64 @@ void prepare(std::uint32_t block, const prepare_launch& w, std::uint32_t rows) {
 }
 
 template <kv_type Type>
-void attend(const attention_arguments& a, std::uint32_t tiles) {
+void attend(stream_handle on, const attention_arguments& a, std::uint32_t tiles) {
   const testing::grid blocks{tiles, a.partial == nullptr ? 1 : a.spans};
-  if (a.rows_of_tile == 4) emulate<attend_body<Type, 4>>(blocks, a, thread_order::mixed);
-  if (a.rows_of_tile == 8) emulate<attend_body<Type, 8>>(blocks, a, thread_order::mixed);
-  if (a.rows_of_tile == 16) emulate<attend_body<Type, 16>>(blocks, a, thread_order::mixed);
+  if (a.rows_of_tile == 4) start<attend_body<Type, 4>>(on, blocks, a);
+  if (a.rows_of_tile == 8) start<attend_body<Type, 8>>(on, blocks, a);
+  if (a.rows_of_tile == 16) start<attend_body<Type, 16>>(on, blocks, a);
 }
 
 }  // namespace
 
-runtime_code launch_embed(const embed_launch& what, std::uint32_t rows, stream_handle) {
+runtime_code launch_embed(const embed_launch& what, std::uint32_t rows, stream_handle on) {
   return for_type(what.table.type, [&]<tensor_type Type>() {
-    emulate<embed_body<Type>>({1, rows}, {what.table, what.tokens, what.out});
+    start<embed_body<Type>>(on, {1, rows}, {what.table, what.tokens, what.out});
   });
 }
 
 runtime_code launch_rms_scale(const rms_scale_body::arguments& what, std::uint32_t rows,
-                              stream_handle) {
-  emulate<rms_scale_body>({1, rows}, what, thread_order::mixed);
-  return 0;
+                              stream_handle on) {
+  start<rms_scale_body>(on, {1, rows}, what);
+  return launched();
 }
 
 runtime_code launch_prepare(row_source source, std::uint32_t block, const prepare_launch& what,
-                            std::uint32_t rows, stream_handle) {
-  if (source == row_source::plain) prepare<row_source::plain>(block, what, rows);
-  if (source == row_source::normed) prepare<row_source::normed>(block, what, rows);
-  if (source == row_source::gated) prepare<row_source::gated>(block, what, rows);
-  return 0;
+                            std::uint32_t rows, stream_handle on) {
+  if (source == row_source::plain) prepare<row_source::plain>(on, block, what, rows);
+  if (source == row_source::normed) prepare<row_source::normed>(on, block, what, rows);
+  if (source == row_source::gated) prepare<row_source::gated>(on, block, what, rows);
+  return launched();
 }
 
-runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t rows, stream_handle) {
-  emulate<gather_body>({1, rows}, what, thread_order::falling);
-  return 0;
+runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t rows,
+                           stream_handle on) {
+  start<gather_body>(on, {1, rows}, what, thread_order::falling);
+  return launched();
 }
 
-runtime_code launch_few_rows(const product_arguments& a, stream_handle) {
+runtime_code launch_few_rows(const product_arguments& a, stream_handle on) {
   return for_type(a.w.type, [&]<tensor_type Type>() {
     if constexpr (quantized(Type)) {
       using body = few_rows_body<Type, 8>;
-      emulate<body>({cut(a.w.n, body::outputs), cut(a.rows, 8)}, a, thread_order::mixed);
+      start<body>(on, {cut(a.w.n, body::outputs), cut(a.rows, 8)}, a);
     } else {
       using body = few_rows_float_body<Type, 8>;
-      emulate<body>({cut(a.w.n, body::outputs), cut(a.rows, 8)}, a, thread_order::mixed);
+      start<body>(on, {cut(a.w.n, body::outputs), cut(a.rows, 8)}, a);
     }
   });
 }
 
-runtime_code launch_many_rows(const product_arguments& a, stream_handle) {
+runtime_code launch_many_rows(const product_arguments& a, stream_handle on) {
   return for_type(a.w.type, [&]<tensor_type Type>() {
     if constexpr (quantized(Type)) {
       using body = tensor_tile_body<Type, 2>;
-      testing::emulate_tensor_tile<body>({cut(a.w.n, body::outputs), cut(a.rows, body::rows)}, a,
-                                         thread_order::mixed);
+      testing::play(on, [=] {
+        testing::emulate_tensor_tile<body>({cut(a.w.n, body::outputs), cut(a.rows, body::rows)}, a,
+                                           thread_order::mixed);
+      });
     } else {
       using body = float_tile_body<Type>;
-      emulate<body>({cut(a.w.n, body::side), cut(a.rows, body::side)}, a, thread_order::mixed);
+      start<body>(on, {cut(a.w.n, body::side), cut(a.rows, body::side)}, a);
     }
   });
 }
@@ -124,22 +139,32 @@ runtime_code launch_product(const product_arguments& what, stream_handle stream)
 }
 
 runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,
-                                     stream_handle) {
+                                     stream_handle on) {
   if (type == kv_type::f16)
-    emulate<rotate_and_store_body<kv_type::f16>>({1, rows}, what, thread_order::mixed);
+    start<rotate_and_store_body<kv_type::f16>>(on, {1, rows}, what);
   else
-    emulate<rotate_and_store_body<kv_type::q8_0>>({1, rows}, what, thread_order::mixed);
-  return 0;
+    start<rotate_and_store_body<kv_type::q8_0>>(on, {1, rows}, what);
+  return launched();
 }
 
 runtime_code launch_attention(kv_type type, const attention_arguments& what, std::uint32_t tiles,
-                              stream_handle) {
+                              stream_handle on) {
   if (type == kv_type::f16)
-    attend<kv_type::f16>(what, tiles);
+    attend<kv_type::f16>(on, what, tiles);
   else
-    attend<kv_type::q8_0>(what, tiles);
-  if (what.partial != nullptr) emulate<merge_spans_body>({tiles, what.rows_of_tile}, what);
-  return 0;
+    attend<kv_type::q8_0>(on, what, tiles);
+  if (what.partial != nullptr) start<merge_spans_body>(on, {tiles, what.rows_of_tile}, what);
+  return launched();
+}
+
+runtime_code launch_best(const best_launch& what, std::uint32_t rows, stream_handle on) {
+  for_best_levels(what, rows, [&](const keep_best_body::arguments& a, std::uint32_t chunks) {
+    start<keep_best_body>(on, {chunks, rows}, a);
+    return launched();
+  });
+  start<sum_exponentials_body>(on, {cut(what.n, sum_exponentials_body::block), rows},
+                               {what.logits, what.n, what.rows, what.best, what.sums});
+  return launched();
 }
 
 }  // namespace troupe::kernels::cuda

@@ -19,6 +19,17 @@ TEST_CASE("gpu: contexts of several spans have the CPU engine's bits") {
   compare_long_context(kv_type::q8_0);
 }
 
+TEST_CASE("gpu: the best of a row have the CPU engine's bits, whatever rows are asked for whole") {
+  if (no_device()) return;
+  compare_best();
+}
+
+TEST_CASE("gpu: recorded decode steps have the CPU engine's bits as positions and blocks change") {
+  if (no_device()) return;
+  compare_decoding(kv_type::f16);
+  compare_decoding(kv_type::q8_0);
+}
+
 TEST_CASE("gpu: what does not fit on the device is refused as a value, and it stays usable") {
   if (no_device()) return;
   const random_model weights{recipe{}};

@@ -5,6 +5,7 @@
 
 #include "kernels/backend/cuda/launches.hpp"
 #include "tests/cuda/real_device.hpp"
+#include "tests/unit/kernels/cuda_best_rows.hpp"
 #include "tests/unit/kernels/cuda_pages.hpp"
 #include "tests/unit/kernels/cuda_problems.hpp"
 
@@ -95,6 +96,15 @@ TEST_CASE("gpu: keys, values and attention have the reference's bits for any spl
           CHECK(differences(got, wanted) == 0);
         }
     }
+}
+
+TEST_CASE("gpu: the best of a row and the sum of its exponentials have the reference's bits") {
+  if (no_device()) return;
+  use_managed_memory();
+  for (const std::uint64_t n : {1u, 64u, 1000u, 1025u, 32000u, 151936u})
+    best_rows(n).check([](const best_launch& what, std::uint32_t rows) {
+      finish(launch_best(what, rows, nullptr));
+    });
 }
 
 TEST_CASE("gpu: norm, gate, embedding and gathering have the reference's bits") {

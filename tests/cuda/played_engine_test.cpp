@@ -16,6 +16,11 @@ TEST_CASE("played GPU: every step of a batch has the CPU engine's bits, for all 
   compare_engines(engine_recipes[4], kv_type::q8_0);
 }
 
+TEST_CASE(
+    "played GPU: the best of a row have the CPU engine's bits, whatever rows are asked for whole") {
+  compare_best();
+}
+
 TEST_CASE("played GPU: contexts of several spans have the CPU engine's bits, split or not") {
   for (const int multiprocessors : {1, 100}) {
     the_played_device().multiprocessors = multiprocessors;
@@ -84,12 +89,15 @@ TEST_CASE("played GPU: KV blocks leave, come back and move whole") {
   for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<std::uint8_t>(i * 7 + 1);
   REQUIRE(kv.copy_in(5, sent.data(), **work).ok());
   REQUIRE(kv.copy_out(5, back.data(), **work).ok());
+  REQUIRE((*work)->wait("a copy").ok());
   CHECK(back == sent);
   REQUIRE(kv.copy_out(4, back.data(), **work).ok());
+  REQUIRE((*work)->wait("a copy").ok());
   CHECK(back == empty);
   const kv_move move{5, 1};
   REQUIRE(kv.move({&move, 1}, **work).ok());
   REQUIRE(kv.copy_out(1, back.data(), **work).ok());
+  REQUIRE((*work)->wait("a copy").ok());
   CHECK(back == sent);
   CHECK(std::equal(sent.begin(), sent.begin() + 64, kv.layer(0).bytes + kv.layer(0).block_bytes));
 }

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+
+struct CUstream_st;
 
 namespace troupe::kernels::testing {
 
@@ -9,7 +12,23 @@ struct played_device {
   std::size_t bytes = std::size_t{1} << 30;
   std::size_t bytes_used = 0;
   int multiprocessors = 4;
+  bool takes_graphs = true;
+  std::size_t launches = 0;  // kernels that ran, recorded or not
+  std::size_t graphs = 0;    // that are held
+  int count = 1;    // such devices, all of one memory; device i is at place i + 1 of the bus
+  int broken = -1;  // the one that tells nothing of itself
+  int current = 0;
+  // Work of a stream runs as late as it can: when somebody waits for it. Else at once.
+  bool late = true;
+  bool hangs = false;  // whoever waits, waits for ever
 };
 played_device& the_played_device();
+
+// Operations that were put on streams and have not run.
+std::size_t operations_waiting();
+
+// A kernel's launch: runs it, or keeps it where the stream is being recorded. `kernel` holds its
+// arguments as a launch does, by value.
+void play(CUstream_st* on, std::function<void()> kernel);
 
 }  // namespace troupe::kernels::testing

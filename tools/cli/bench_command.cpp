@@ -24,6 +24,7 @@ int bench_engine(const engine_bench_request& request) {
   const auto report = kernels::bench(*loaded->engine, request.bench);
   if (!report) return complain(report.failure());
   const kernels::engine_description& engine = loaded->engine->description();
+  const kernels::engine_counters counted = loaded->engine->counters();
   if (request.json) {
     const nlohmann::ordered_json document = {
         {"model", request.engine.model},
@@ -38,6 +39,9 @@ int bench_engine(const engine_bench_request& request) {
          {{"median", report->prefill_median}, {"runs", report->prefill_tokens_per_second}}},
         {"decode_tokens_per_second",
          {{"median", report->decode_median}, {"runs", report->decode_tokens_per_second}}},
+        {"steps", counted.steps},
+        {"steps_replayed", counted.steps_replayed},
+        {"graphs_recorded", counted.graphs_recorded},
     };
     std::cout << document.dump(2) << "\n";
     return exit_fine;
@@ -50,6 +54,9 @@ int bench_engine(const engine_bench_request& request) {
   if (request.bench.generate_tokens > 0)
     std::cout << "decode of " << request.bench.generate_tokens
               << " tokens: " << report->decode_median << " tokens/s\n";
+  if (counted.graphs_recorded > 0)
+    std::cout << counted.steps_replayed << " of " << counted.steps << " steps were replays of "
+              << counted.graphs_recorded << " recorded ones\n";
   return exit_fine;
 }
 

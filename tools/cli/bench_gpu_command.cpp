@@ -58,9 +58,10 @@ void add_bench_gpu(CLI::App& bench, action& chosen) {
   auto request = std::make_shared<gpu_bench_request>();
   CLI::App& command = *bench.add_subcommand(
       "gpu", "the CUDA engine's products and attention beside the GPU's own copy");
-  command.add_option("--device", request->cuda.device, "which GPU, as CUDA counts them")
+  command
+      .add_option("--device", request->cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
-      ->check(CLI::Range(0, 255));
+      ->check(CLI::Range(-1, 255));
   command.add_option("--rows", request->bench.n, "rows of each weight matrix")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));

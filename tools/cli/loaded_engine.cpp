@@ -22,9 +22,14 @@ void add_engine_options(CLI::App& command, engine_request& request) {
   command.add_option("--engine", request.engine, "what computes: cpu, or cuda, a GPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}));
-  command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them")
+  command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
-      ->check(CLI::Range(0, 255));
+      ->check(CLI::Range(-1, 255));
+  command
+      .add_option("--graphs", request.cuda.graphs_max,
+                  "decode steps that a GPU keeps recorded; 0 starts every kernel by itself")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
 }
 
 result<loaded_engine> load_engine(const engine_request& request, std::uint64_t positions) {

@@ -290,6 +290,23 @@ void cpu_engine::compute_logits(std::uint32_t rows) {
   multiply(products, rows);
 }
 
+// Rows of which the best alone are wanted become these; the others close up. Returns how many are
+// left.
+std::uint32_t cpu_engine::pick_best() {
+  const std::span<const std::uint32_t> wanted = plan_.best_of();
+  const std::uint64_t width = shape_.vocabulary;
+  std::uint32_t left = 0;
+  best_.clear();
+  for (std::uint32_t i = 0; i < wanted.size(); ++i) {
+    const std::span<const float> row = std::span<const float>(logits_).subspan(i * width, width);
+    if (wanted[i] > 0)
+      best_.push_back(best_of(row, wanted[i], parts_.ops->elementwise));
+    else if (left++ != i)
+      std::copy(row.begin(), row.end(), &logits_[(left - 1) * width]);
+  }
+  return left;
+}
+
 result<step_logits> cpu_engine::step(std::span<const sequence_step> batch) try {
   if (status planned = plan_.make(batch); !planned) return planned.failure();
   if (plan_.rows().empty()) return step_logits{};
@@ -297,13 +314,16 @@ result<step_logits> cpu_engine::step(std::span<const sequence_step> batch) try {
   embed();
   for (std::uint32_t i = 0; i < shape_.layers; ++i) compute_layer(i, i + 1 == shape_.layers);
   keep_hidden_rows();
-  const std::uint32_t rows = static_cast<std::uint32_t>(plan_.logits_of().size());
-  if (rows > 0) compute_logits(rows);
+  const std::uint32_t all = static_cast<std::uint32_t>(plan_.logits_of().size());
+  if (all > 0) compute_logits(all);
+  const std::uint32_t rows = pick_best();
+  ++counters_.steps;
   return step_logits{
       .values = std::span<const float>(logits_).first(rows * std::uint64_t{shape_.vocabulary}),
       .rows = rows,
       .hidden = std::span<const float>(hidden_).first(plan_.hidden_of().size() *
-                                                      std::uint64_t{shape_.embedding})};
+                                                      std::uint64_t{shape_.embedding}),
+      .best = best_};
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory for the rows of this step",
                "lower batch_tokens_max or ask for fewer logits"};

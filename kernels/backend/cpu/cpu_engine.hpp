@@ -38,6 +38,7 @@ class cpu_engine final : public engine {
 
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
+  engine_counters counters() const override { return counters_; }
 
  private:
   // One matrix product of a phase. Products of one phase share no output.
@@ -57,6 +58,7 @@ class cpu_engine final : public engine {
   void keep_output_rows();
   void keep_hidden_rows();
   void compute_logits(std::uint32_t rows);
+  std::uint32_t pick_best();
 
   activations& input_of(tensor_type type, bool feed_forward = false);
   // normed = rms_norm(stream) of `rows` rows, prepared for every kind among `types`.
@@ -75,6 +77,7 @@ class cpu_engine final : public engine {
   const attention_ops& attention_;
   const hyperparameters& shape_;
   engine_description description_;
+  engine_counters counters_;
   rope_angles angles_;
   step_plan plan_;
   std::uint64_t query_width_, kv_width_, qkv_width_;
@@ -82,6 +85,7 @@ class cpu_engine final : public engine {
   // Rows of one step; they grow to the largest step seen.
   std::vector<float> stream_, normed_, qkv_, attended_, projected_, gate_, up_, logits_, hidden_;
   std::vector<float> cosines_, sines_;
+  std::vector<best_logits> best_;
   std::vector<float> scratch_;  // attention_scratch() floats for each thread
   activations
       inputs_[3];  // by activation_kind: x of the matrices that read the stream or attention

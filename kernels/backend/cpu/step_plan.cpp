@@ -30,6 +30,10 @@ status step_plan::check(std::size_t index, const sequence_step& step) const {
     return refuse(index, "it has no token", "give every sequence a token or leave it out");
   if (step.all_logits && step.no_logits)
     return refuse(index, "it asks for all logits and for none", "set one of the two at most");
+  if (step.best > best_logits_max || (step.best > 0 && (step.all_logits || step.no_logits)))
+    return refuse(index, "it asks for the " + std::to_string(step.best) + " best logits",
+                  "up to " + std::to_string(best_logits_max) +
+                      " are possible, and of the last token's logits alone");
   const std::uint64_t end = std::uint64_t{step.position} + step.tokens.size();
   if (end > context_)
     return refuse(index,
@@ -96,6 +100,7 @@ void step_plan::lay_out(const sequence_step& step) {
     const std::uint32_t output = static_cast<std::uint32_t>(outputs_.size());
     outputs_.push_back(first + i);
     if (logits) logits_of_.push_back(output);
+    if (logits) best_of_.push_back(step.best);
     if (step.hidden) hidden_of_.push_back(output);
   }
 }
@@ -130,6 +135,7 @@ status step_plan::make(std::span<const sequence_step> batch) {
   outputs_.clear();
   logits_of_.clear();
   hidden_of_.clear();
+  best_of_.clear();
   tiles_.clear();
   output_tiles_.clear();
   std::uint64_t tokens = 0;

@@ -51,6 +51,8 @@ class step_plan {
   // Of these, as indexes into outputs().
   std::span<const std::uint32_t> logits_of() const { return logits_of_; }
   std::span<const std::uint32_t> hidden_of() const { return hidden_of_; }
+  // Of each of logits_of(): how many best are wanted in place of the row; 0: the row.
+  std::span<const std::uint32_t> best_of() const { return best_of_; }
   std::span<const planned_tile> tiles() const { return tiles_; }  // most work first
   std::span<const planned_tile> output_tiles() const {
     return output_tiles_;
@@ -65,7 +67,7 @@ class step_plan {
   std::uint32_t vocabulary_, context_, heads_kv_, group_, kv_blocks_, batch_tokens_max_;
   std::vector<planned_row> rows_;
   std::vector<planned_sequence> sequences_;
-  std::vector<std::uint32_t> outputs_, logits_of_, hidden_of_;
+  std::vector<std::uint32_t> outputs_, logits_of_, hidden_of_, best_of_;
   std::vector<planned_tile> tiles_, output_tiles_;
   std::vector<std::uint32_t>
       writer_;  // of each block: 1 + the sequence that writes it, 0 where none does

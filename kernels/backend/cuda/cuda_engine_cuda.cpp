@@ -1,6 +1,7 @@
 #include "kernels/backend/cuda/cuda_engine_cuda.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -47,7 +48,8 @@ cuda_engine::cuda_engine(parts from)
       kv_width_(std::uint64_t{shape_.heads_kv} * shape_.head_dimension),
       qkv_width_(query_width_ + 2 * kv_width_),
       prepared_width_(std::max(
-          {std::uint64_t{shape_.embedding}, std::uint64_t{shape_.feed_forward}, query_width_})) {
+          {std::uint64_t{shape_.embedding}, std::uint64_t{shape_.feed_forward}, query_width_})),
+      graphs_(parts_.graphs_max) {
   const int capability = parts_.on->description().compute_capability;
   description_ = {.backend = "cuda",
                   .numerics_class = class_of(capability, parts_.type),
@@ -82,9 +84,10 @@ status cuda_engine::reserve_prepared(prepared& to, std::uint32_t block, std::uin
 status cuda_engine::reserve(std::uint32_t rows) {
   const auto floats = [](std::uint64_t count) { return count * sizeof(float); };
   const std::uint64_t width = shape_.embedding, hidden = plan_.hidden_of().size();
-  const std::uint64_t logits = plan_.logits_of().size();
+  const std::uint64_t logits = plan_.logits_of().size(), best = layout_.best_rows;
   const std::pair<device_buffer*, std::uint64_t> wishes[] = {
-      {&step_memory_, layout_.bytes.size()},
+      // With room to grow: a graph holds while what it names stays where it is.
+      {&step_memory_, std::bit_ceil(std::max<std::uint64_t>(layout_.bytes.size(), 1 << 16))},
       {&stream_, floats(rows * width)},
       {&kept_, floats(rows * width)},
       {&scales_, floats(rows)},
@@ -94,16 +97,31 @@ status cuda_engine::reserve(std::uint32_t rows) {
       {&gate_, floats(rows * std::uint64_t{shape_.feed_forward})},
       {&up_, floats(rows * std::uint64_t{shape_.feed_forward})},
       {&logits_, floats(logits * shape_.vocabulary)},
-      {&hidden_, floats(hidden * width)}};
-  for (const auto& [buffer, bytes] : wishes)
+      {&hidden_, floats(hidden * width)},
+      {&best_keys_, best * best_keys(shape_.vocabulary) * sizeof(std::uint64_t)},
+      {&best_, best * best_logits_max * sizeof(token_logit)},
+      {&best_sums_, floats(best * sums_of_row())}};
+  std::uint64_t held = 0;  // more than before: something has moved
+  for (const auto& [buffer, bytes] : wishes) {
     if (status s = buffer->reserve(*parts_.on, bytes, parts_.name); !s) return s;
+    held += buffer->size();
+  }
   constexpr std::uint32_t blocks[] = {1, 32, 256};
-  for (int kind = 0; kind < 3; ++kind)
-    if (reads_[kind])
-      if (status s = reserve_prepared(prepared_[kind], blocks[kind], rows * prepared_width_); !s)
-        return s;
+  for (int kind = 0; kind < 3; ++kind) {
+    if (!reads_[kind]) continue;
+    prepared& to = prepared_[kind];
+    if (status s = reserve_prepared(to, blocks[kind], rows * prepared_width_); !s) return s;
+    held += to.values.size() + to.q.size() + to.d.size() + to.sums.size();
+  }
+  for (const std::vector<tile_group>* groups : {&layout_.tiles, &layout_.output_tiles})
+    for (const tile_group& group : *groups)
+      (void)partial_.reserve(*parts_.on, partial_bytes(group), parts_.name);
+  held += partial_.size();
+  if (std::exchange(held_, held) != held) graphs_.forget();
   if (status s = staging_.reserve(layout_.bytes.size()); !s) return s;
-  return answers_.reserve(floats(logits * shape_.vocabulary + hidden * width));
+  return answers_.reserve(
+      floats(whole_rows() * shape_.vocabulary + hidden * width + best * sums_of_row()) +
+      best * best_logits_max * sizeof(token_logit));
 }
 
 void cuda_engine::extend_angles(std::uint32_t positions) {
@@ -174,17 +192,20 @@ void cuda_engine::multiply(const device_matrix& w, std::uint32_t rows, float* ou
                       parts_.work->get()));
 }
 
-void cuda_engine::attend(const device_kv& store, const std::vector<tile_group>& groups) {
+// Of the results of spans that get a block each; 0: one block takes all spans of a tile.
+std::uint64_t cuda_engine::partial_bytes(const tile_group& group) const {
   const auto multiprocessors = static_cast<std::uint64_t>(parts_.on->description().multiprocessors);
+  const std::uint64_t bytes = std::uint64_t{group.count} * group.spans * group.rows_max *
+                              (shape_.head_dimension + 2) * sizeof(float);
+  const bool split = group.spans > 1 && bytes <= partial_bytes_max &&
+                     group.count < multiprocessors * tiles_per_multiprocessor;
+  return split ? bytes : 0;
+}
+
+void cuda_engine::attend(const device_kv& store, const std::vector<tile_group>& groups) {
   for (const tile_group& group : groups) {
-    const std::uint64_t bytes = std::uint64_t{group.count} * group.spans * group.rows_max *
-                                (shape_.head_dimension + 2) * sizeof(float);
-    bool split = group.spans > 1 && bytes <= partial_bytes_max &&
-                 group.count < multiprocessors * tiles_per_multiprocessor;
-    // Kernels of the layer before may still read what a growing buffer gives back.
-    if (split && bytes > partial_.size())
-      split = parts_.work->wait("growing attention's results").ok() &&
-              partial_.reserve(*parts_.on, bytes, parts_.name).ok();
+    const std::uint64_t bytes = partial_bytes(group);
+    const bool split = bytes > 0 && bytes <= partial_.size();  // it may not have got so much
     note(launch_attention(parts_.type,
                           {.store = store,
                            .tiles = uploaded<attention_tile>(group.at),
@@ -275,78 +296,59 @@ void cuda_engine::compute_layers() {
   }
 }
 
-// The stream holds the rows of outputs().
-void cuda_engine::compute_outputs() {
-  const std::uint64_t width = shape_.embedding;
-  const auto hidden = static_cast<std::uint32_t>(plan_.hidden_of().size());
-  const auto logits = static_cast<std::uint32_t>(plan_.logits_of().size());
-  const auto gather = [&](std::uint64_t index, std::uint32_t rows) {
-    note(launch_gather(
-        {stream_.as<float>(), width, uploaded<std::uint32_t>(index), kept_.as<float>()}, rows,
-        parts_.work->get()));
-  };
-  if (hidden > 0) {
-    gather(layout_.hidden, hidden);
-    note(launch_rms_scale({kept_.as<float>(), width, shape_.rms_epsilon, scales_.as<float>()},
-                          hidden, parts_.work->get()));
-    note(launch_prepare(row_source::normed, 1,
-                        {.x = kept_.as<float>(),
-                         .n = width,
-                         .scales = scales_.as<float>(),
-                         .weight = parts_.weights->output_norm,
-                         .values = hidden_.as<float>()},
-                        hidden, parts_.work->get()));
-  }
-  if (logits > 0) {
-    gather(layout_.logits, logits);
-    prepare_for({&parts_.weights->output},
-                {.source = row_source::normed,
-                 .x = kept_.as<float>(),
-                 .n = width,
-                 .weight = parts_.weights->output_norm},
-                logits);
-    multiply(parts_.weights->output, logits, logits_.as<float>(), shape_.vocabulary);
-  }
+void cuda_engine::compute() {
+  compute_layers();
+  if (!plan_.outputs().empty()) compute_outputs();
 }
 
-status cuda_engine::copy_outputs(step_logits& out) {
-  const std::uint64_t logits = plan_.logits_of().size() * std::uint64_t{shape_.vocabulary};
-  const std::uint64_t hidden = plan_.hidden_of().size() * std::uint64_t{shape_.embedding};
-  const std::pair<const device_buffer*, std::uint64_t> copies[] = {{&logits_, logits},
-                                                                   {&hidden_, hidden}};
-  std::uint8_t* to = answers_.data();
-  for (const auto& [from, count] : copies) {
-    if (count == 0) continue;
-    if (status s = check(cudaMemcpyAsync(to, from->as<void>(), count * sizeof(float),
-                                         cudaMemcpyDeviceToHost, parts_.work->get()),
-                         "copying logits");
-        !s)
-      return s;
-    to += count * sizeof(float);
+// Null where the device takes none: the step, and all after it, then run launch by launch.
+const recorded_graph* cuda_engine::record(step_graphs<recorded_graph>::entry& of) {
+  const status begun = parts_.work->begin_recording();
+  if (begun) compute();
+  auto made = begun ? parts_.work->end_recording() : begun.failure();
+  if (made && code_ == 0) {
+    ++counters_.graphs_recorded;
+    return &of.graph.emplace(std::move(*made));
   }
-  const auto* values = reinterpret_cast<const float*>(answers_.data());
-  out.values = {values, logits};
-  out.rows = static_cast<std::uint32_t>(plan_.logits_of().size());
-  out.hidden = {values + logits, hidden};
-  return {};
+  code_ = 0;
+  graphs_.give_up();
+  return nullptr;
+}
+
+status cuda_engine::run() {
+  code_ = 0;
+  const recorded_graph* graph = nullptr;
+  if (!layout_.decode_shape.empty())
+    if (auto* entry = graphs_.use(layout_.decode_shape); entry != nullptr && entry->steps > 1)
+      graph = entry->graph ? &*entry->graph : record(*entry);
+  if (graph == nullptr) {
+    compute();
+    return {};
+  }
+  ++counters_.steps_replayed;
+  return parts_.work->start(*graph);
 }
 
 result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) try {
   if (status planned = plan_.make(batch); !planned) return planned.failure();
-  step_logits out;
-  if (plan_.rows().empty()) return out;
+  if (plan_.rows().empty()) return step_logits{};
   if (status s = parts_.on->bind(); !s) return s.failure();
   parts_.on->use(parts_.name);
-  if (status s = upload(); !s) return s.failure();
-  code_ = 0;
-  compute_layers();
-  if (!plan_.outputs().empty()) compute_outputs();
-  status copied = copy_outputs(out);
+  const watched_step watched(*parts_.watch);
+  if (status s = upload(); !s) {
+    graphs_.forget();  // of memory that may be gone
+    return s.failure();
+  }
+  if (status s = parts_.copies->hold_back(plan_); !s) return s.failure();
+  const status ran = run();
+  const status copied = copy_outputs();
   // Whatever was refused, nothing of the step runs on when the caller has the answer.
   if (status s = parts_.work->wait("computing a step"); !s) return s.failure();
   if (status s = check(code_, "starting a kernel"); !s) return s.failure();
+  if (!ran) return ran.failure();
   if (!copied) return copied.failure();
-  return out;
+  ++counters_.steps;
+  return read_outputs();
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory for the rows of this step",
                "lower batch_tokens_max or ask for fewer logits"};

@@ -1,9 +1,10 @@
 // The engine on one GPU. Its order of arithmetic is the CPU's (cpu-1, cpu-1-kvq8) word for word;
 // its numerics class has its own name until a device has shown the same bits.
 //
-// A step is one copy to the device, a chain of kernels on one stream, and one copy back. Which
-// kernel computes a product or a span may depend on the batch, its bits may not. Threading: one
-// thread at a time calls step().
+// A step is one copy to the device, a chain of kernels on one stream, and one copy back. Decode
+// steps of a shape that was seen before start as one recorded graph (step_graphs.hpp). Which kernel
+// computes a product or a span may depend on the batch, its bits may not. Threading: one thread at
+// a time calls step().
 #pragma once
 
 #include <memory>
@@ -13,6 +14,8 @@
 #include "kernels/backend/cpu/step_plan.hpp"
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
+#include "kernels/backend/cuda/device_watch.hpp"
+#include "kernels/backend/cuda/kv_copies_cuda.hpp"
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
 #include "kernels/ops/rope.hpp"
@@ -28,14 +31,20 @@ class cuda_engine final : public engine {
     std::unique_ptr<stream> work;
     std::unique_ptr<cuda_weights> weights;
     std::unique_ptr<cuda_kv> kv;
+    std::unique_ptr<kv_copies> copies;  // of its blocks
     kv_type type = kv_type::f16;
     std::uint32_t batch_tokens_max = 0;
+    std::uint32_t graphs_max = 0;
+    std::unique_ptr<device_watch> watch;
   };
   explicit cuda_engine(parts from);
   ~cuda_engine() override;
 
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
+  engine_counters counters() const override { return counters_; }
+  // Blocks on their way out or in beside the steps; steps wait where they must.
+  kv_copies& copies() { return *parts_.copies; }
 
  private:
   // Prepared rows of x in the form that matrices of one kind read.
@@ -54,13 +63,18 @@ class cuda_engine final : public engine {
   status reserve(std::uint32_t rows);
   status reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values);
   status upload();
+  status run();
+  const recorded_graph* record(step_graphs<recorded_graph>::entry& of);
+  void compute();
   void compute_layers();
   void compute_attention(const cuda_layer& layer, const device_kv& store, bool last);
+  std::uint64_t partial_bytes(const tile_group& group) const;
   void attend(const device_kv& store, const std::vector<tile_group>& groups);
   void keep_output_rows();
   void compute_feed_forward(const cuda_layer& layer, std::uint32_t rows);
   void compute_outputs();
-  status copy_outputs(step_logits& out);
+  status copy_outputs();
+  step_logits read_outputs();
 
   void prepare_for(std::initializer_list<const device_matrix*> readers, const row_making& what,
                    std::uint32_t rows);
@@ -70,6 +84,10 @@ class cuda_engine final : public engine {
     if (code_ == 0) code_ = code;
   }
   void extend_angles(std::uint32_t positions);
+  std::uint64_t whole_rows() const { return plan_.logits_of().size() - layout_.best_rows; }
+  std::uint64_t sums_of_row() const {
+    return (shape_.vocabulary + exponential_sum_block - 1) / exponential_sum_block;
+  }
   template <class T>
   const T* uploaded(std::uint64_t at) const {
     return reinterpret_cast<const T*>(step_memory_.as<std::uint8_t>() + at);
@@ -90,6 +108,12 @@ class cuda_engine final : public engine {
   pinned_bytes staging_, answers_;
   device_buffer step_memory_, stream_, kept_, scales_, qkv_, attended_, kept_attended_;
   device_buffer gate_, up_, logits_, hidden_, partial_;
+  device_buffer best_keys_, best_, best_sums_;
+  std::vector<best_logits> found_;  // of the last step
+  std::uint64_t held_ = 0;          // bytes of the buffers above
+
+  step_graphs<recorded_graph> graphs_;  // of launches that name these buffers
+  engine_counters counters_;
   prepared prepared_[3];  // floats, by 32, by 256
 };
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "kernels/backend/cuda/best_bodies.hpp"
 #include "kernels/backend/cuda/kv_bodies.hpp"
 #include "kernels/backend/cuda/product_bodies.hpp"
 #include "kernels/backend/cuda/row_bodies.hpp"
@@ -61,5 +62,8 @@ runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what,
 // split over blocks.
 runtime_code launch_attention(kv_type type, const attention_arguments& what, std::uint32_t tiles,
                               stream_handle stream);
+
+// The 64 best of each of `rows` rows, then the sums of its exponentials.
+runtime_code launch_best(const best_launch& what, std::uint32_t rows, stream_handle stream);
 
 }  // namespace troupe::kernels::cuda

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/backend/cuda/cuda_engine_cuda.hpp"
+#include "kernels/gpu_sensors.hpp"
 
 namespace troupe::kernels {
 namespace {
@@ -23,6 +24,22 @@ status check_shape(const hyperparameters& shape, const engine_settings& settings
                      std::to_string(cuda::dimension_max),
                  "set inference.engine to cpu"};
   return {};
+}
+
+// Asks for the GPU at that place of the bus, where there is anybody to ask.
+std::unique_ptr<cuda::device_watch> make_watch(const cuda_settings& settings,
+                                               const std::string& bus_id) {
+  cuda::device_watch::presence_of ask;
+  const auto sensors = std::make_shared<const gpu_sensors>();
+  if (sensors->present())
+    ask = [sensors, bus_id] {
+      const auto seen = sensors->at(bus_id);
+      if (!seen) return cuda::device_presence::unknown;
+      return seen->lost ? cuda::device_presence::gone : cuda::device_presence::there;
+    };
+  return std::make_unique<cuda::device_watch>(
+      cuda::watch_settings{settings.step_deadline}, std::move(ask),
+      [](const std::string& why) { cuda::end_process("computing a step", why); });
 }
 
 }  // namespace
@@ -49,6 +66,8 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
                " (engine " + std::to_string(++engines) + ")";
   parts.type = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
+  parts.graphs_max = cuda.graphs_max;
+  parts.watch = make_watch(cuda, parts.on->description().bus_id);
   parts.work = std::move(*work);
   if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights)); !s) return s.failure();
   const auto leave = [&parts](error why) {
@@ -62,6 +81,9 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
                           parts.name);
   if (!kv) return leave(kv.failure());
   parts.kv = std::move(*kv);
+  auto copies = kv_copies::make(*parts.kv, *parts.work);
+  if (!copies) return leave(copies.failure());
+  parts.copies = std::move(*copies);
   return std::unique_ptr<engine>(std::make_unique<cuda_engine>(std::move(parts)));
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory to load the weights of this model",

@@ -5,7 +5,9 @@
 #include <map>
 #include <utility>
 
+#include "kernels/backend/cuda/gpu_choice.hpp"
 #include "kernels/backend/cuda/runtime_verdict.hpp"
+#include "kernels/gpu_sensors.hpp"
 
 namespace troupe::kernels {
 namespace cuda {
@@ -17,19 +19,64 @@ std::string words_of(int code) {
   return cudaGetErrorString(static_cast<cudaError_t>(code));
 }
 
+// As NVML writes it.
+std::string bus_id_of(const cudaDeviceProp& properties) {
+  char text[32];
+  std::snprintf(
+      text, sizeof text, "%08x:%02x:%02x.0", static_cast<unsigned>(properties.pciDomainID),
+      static_cast<unsigned>(properties.pciBusID), static_cast<unsigned>(properties.pciDeviceID));
+  return text;
+}
+
+// Without a context on the device, where that can be told.
+void read_state(cuda_device& of, const gpu_sensors& sensors) {
+  if (const auto seen = sensors.at(of.bus_id)) {
+    of.lost = seen->lost;
+    of.celsius = seen->celsius;
+    of.busy_share = seen->busy_share;
+    of.memory_bytes_free = seen->memory_bytes - seen->memory_bytes_used;
+    if (seen->lost || seen->memory_bytes > 0) return;
+  }
+  std::size_t free = 0, total = 0;
+  if (cudaSetDevice(of.index) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess)
+    of.memory_bytes_free = free;
+  (void)cudaGetLastError();
+}
+
+result<cuda_device> find_device(int wanted) {
+  auto devices = cuda_devices();
+  if (!devices) return devices.failure();
+  const cuda_device* found = nullptr;
+  for (const cuda_device& d : *devices)
+    if (d.index == wanted) found = &d;
+  if (wanted == any_device) found = choose_gpu(*devices);
+  if (found == nullptr && wanted != any_device)
+    return error{error_code::invalid_argument,
+                 "gpu.device is " + std::to_string(wanted) + "; this machine has " +
+                     std::to_string(devices->size()) + " that the CUDA engine can use",
+                 "choose another, or set inference.engine to cpu"};
+  if (found == nullptr || found->lost)
+    return error{error_code::unsupported, "the GPU is lost, says its management library",
+                 "start the machine again, choose another GPU or set inference.engine to cpu"};
+  return *found;
+}
+
 }  // namespace
+
+void end_process(const std::string& doing, const std::string& why) {
+  std::fprintf(stderr,
+               "cuda_device_lost doing=\"%s\" reason=\"%s\": the process ends; its supervisor "
+               "starts it again and its jobs go on elsewhere\n",
+               doing.c_str(), why.c_str());
+  std::fflush(stderr);
+  std::abort();
+}
 
 status check(int code, const std::string& doing) {
   const runtime_verdict verdict = verdict_of(code);
   if (verdict == runtime_verdict::fine) return {};
-  if (verdict == runtime_verdict::sticky) {
-    std::fprintf(stderr,
-                 "cuda_device_lost doing=\"%s\" code=%d reason=\"%s\": the process ends; its "
-                 "supervisor starts it again and its jobs go on elsewhere\n",
-                 doing.c_str(), code, words_of(code).c_str());
-    std::fflush(stderr);
-    std::abort();
-  }
+  if (verdict == runtime_verdict::sticky)
+    end_process(doing, "CUDA says " + std::to_string(code) + ", " + words_of(code));
   (void)cudaGetLastError();  // else the next launch would report this one again
   return error_of(code, doing, words_of(code));
 }
@@ -51,6 +98,34 @@ status stream::wait(const std::string& doing) const {
   return check(cudaStreamSynchronize(stream_), doing);
 }
 
+status stream::wait_for(const event& passed) const {
+  return check(cudaStreamWaitEvent(stream_, passed.get(), 0), "waiting for an event");
+}
+
+status stream::begin_recording() const {
+  return check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+               "beginning to record a step");
+}
+
+result<recorded_graph> stream::end_recording() const {
+  cudaGraph_t recorded = nullptr;
+  if (status s = check(cudaStreamEndCapture(stream_, &recorded), "recording a step"); !s)
+    return s.failure();
+  cudaGraphExec_t graph = nullptr;
+  const int made = cudaGraphInstantiateWithFlags(&graph, recorded, 0);
+  cudaGraphDestroy(recorded);
+  if (status s = check(made, "making a graph of a step"); !s) return s.failure();
+  return recorded_graph(graph);
+}
+
+status stream::start(const recorded_graph& graph) const {
+  return check(cudaGraphLaunch(graph.get(), stream_), "starting a recorded step");
+}
+
+recorded_graph::~recorded_graph() {
+  if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+}
+
 result<std::unique_ptr<event>> event::make(bool timed) {
   std::unique_ptr<event> made(new event);
   const unsigned flags = timed ? cudaEventDefault : cudaEventDisableTiming;
@@ -69,6 +144,16 @@ status event::record(const stream& on) {
 
 status event::wait() {
   return check(cudaEventSynchronize(event_), "waiting for an event");
+}
+
+result<bool> event::passed() const {
+  const int code = cudaEventQuery(event_);
+  if (code == cudaErrorNotReady) {
+    (void)cudaGetLastError();  // else the next launch would report it as its own
+    return false;
+  }
+  if (status s = check(code, "looking at an event"); !s) return s.failure();
+  return true;
 }
 
 result<double> event::seconds(const event& begin, const event& end) {
@@ -127,27 +212,23 @@ result<std::shared_ptr<device>> device::open(const cuda_settings& settings) {
   static std::map<int, std::weak_ptr<device>> opened;
   const std::lock_guard lock{guard};
   if (auto there = opened[settings.device].lock()) return there;
-  auto devices = cuda_devices();
-  if (!devices) return devices.failure();
-  const cuda_device* found = nullptr;
-  for (const cuda_device& d : *devices)
-    if (d.index == settings.device) found = &d;
-  if (found == nullptr)
-    return error{error_code::invalid_argument,
-                 "gpu.device is " + std::to_string(settings.device) + "; this machine has " +
-                     std::to_string(devices->size()) + " that the CUDA engine can use",
-                 "choose another, or set inference.engine to cpu"};
+  auto found = find_device(settings.device);
+  if (!found) return found.failure();
+  if (auto there = opened[found->index].lock()) return there;
   std::shared_ptr<device> made(new device);
   made->description_ = *found;
   if (status s = made->bind(); !s) return s.failure();
+  std::size_t room = 0, all = 0;  // the runtime's own word, now that there is a context
+  if (status s = check(cudaMemGetInfo(&room, &all), "reading free memory"); !s) return s.failure();
+  made->description_.memory_bytes_free = room;
   auto on = stream::make();
   if (!on) return on.failure();
   made->allocations_ = std::move(*on);
   made->source_ = std::make_unique<runtime_source>(*made->allocations_);
   made->pools_ = std::make_unique<memory_pools>(settings.memory, *made->source_);
-  const std::uint64_t free = found->memory_bytes_free, reserve = settings.memory.reserve_bytes;
+  const std::uint64_t free = room, reserve = settings.memory.reserve_bytes;
   made->resident_ = std::make_unique<resident_models>(free > reserve ? free - reserve : 0);
-  opened[settings.device] = made;
+  opened[made->description_.index] = made;
   return made;
 }
 
@@ -248,23 +329,29 @@ result<std::vector<cuda_device>> cuda_devices() {
         "no GPU can be used: CUDA says " + std::to_string(code) + ", " + cuda::words_of(code),
         "install NVIDIA's driver, or set inference.engine to cpu"};
   };
+  const gpu_sensors sensors;
   int count = 0;
   if (const int code = cudaGetDeviceCount(&count); code != 0) return refused(code);
   std::vector<cuda_device> found;
+  int trouble = 0;
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
-    if (const int code = cudaGetDeviceProperties(&properties, i); code != 0) return refused(code);
+    if (const int code = cudaGetDeviceProperties(&properties, i); code != 0) {
+      trouble = code;  // one that is broken leaves the others
+      (void)cudaGetLastError();
+      continue;
+    }
     cuda_device d{.index = i,
                   .name = properties.name,
                   .compute_capability = properties.major * 10 + properties.minor,
                   .multiprocessors = properties.multiProcessorCount,
-                  .memory_bytes = properties.totalGlobalMem};
+                  .memory_bytes = properties.totalGlobalMem,
+                  .bus_id = cuda::bus_id_of(properties)};
     if (d.compute_capability < cuda::capability_least) continue;
-    std::size_t free = 0, total = 0;
-    if (cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess)
-      d.memory_bytes_free = free;
+    cuda::read_state(d, sensors);
     found.push_back(std::move(d));
   }
+  if (found.empty() && trouble != 0) return refused(trouble);
   if (found.empty())
     return error{error_code::unsupported,
                  std::to_string(count) + " GPUs, none of compute capability 8.0 or more",

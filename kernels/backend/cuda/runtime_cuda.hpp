@@ -11,6 +11,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "kernels/backend/cuda/memory_pools.hpp"
 #include "kernels/backend/cuda/resident_models.hpp"
@@ -21,6 +22,27 @@ namespace troupe::kernels::cuda {
 // Nothing where `code` is fine; an error as a value; or, where the context is lost, the end of the
 // process with a line on stderr.
 status check(int code, const std::string& doing);
+// That end, for a device that is lost without a code.
+[[noreturn]] void end_process(const std::string& doing, const std::string& why);
+
+// Launches that were recorded from a stream, started again as one.
+class recorded_graph {
+ public:
+  recorded_graph(recorded_graph&& other) noexcept : graph_(std::exchange(other.graph_, nullptr)) {}
+  recorded_graph& operator=(recorded_graph&& other) noexcept {
+    std::swap(graph_, other.graph_);
+    return *this;
+  }
+  ~recorded_graph();
+  cudaGraphExec_t get() const { return graph_; }
+
+ private:
+  friend class stream;
+  explicit recorded_graph(cudaGraphExec_t graph) : graph_(graph) {}
+  cudaGraphExec_t graph_;
+};
+
+class event;
 
 class stream {
  public:
@@ -30,6 +52,13 @@ class stream {
   stream& operator=(const stream&) = delete;
   cudaStream_t get() const { return stream_; }
   status wait(const std::string& doing) const;
+  // What is launched here from now on waits for the event; the host does not.
+  status wait_for(const event& passed) const;
+  // Between the two, this thread's launches on the stream are recorded and not run; nothing may be
+  // waited for or allocated. end_recording() must follow, whatever became of the launches.
+  status begin_recording() const;
+  result<recorded_graph> end_recording() const;
+  status start(const recorded_graph& graph) const;
 
  private:
   stream() = default;
@@ -41,9 +70,12 @@ class event {
   static result<std::unique_ptr<event>> make(bool timed);
   ~event();
   event(const event&) = delete;
+  cudaEvent_t get() const { return event_; }
   event& operator=(const event&) = delete;
   status record(const stream& on);
   status wait();
+  // Where it was never recorded, it has passed.
+  result<bool> passed() const;
   // Between two timed events that have passed.
   static result<double> seconds(const event& begin, const event& end);
 

@@ -4,6 +4,8 @@ namespace troupe::kernels::cuda {
 
 // Numbers of cudaError_t, which no CUDA header is needed to know: this file is built everywhere.
 runtime_verdict verdict_of(int code) {
+  // cudaErrorStreamCapture...: a recording went wrong, and nothing of it ran.
+  if (code >= 900 && code <= 908) return runtime_verdict::refused;
   switch (code) {
     case 0:
       return runtime_verdict::fine;
@@ -27,6 +29,12 @@ runtime_verdict verdict_of(int code) {
     default:
       return runtime_verdict::sticky;
   }
+}
+
+runtime_verdict verdict_of_step(std::chrono::milliseconds running,
+                                std::chrono::milliseconds deadline, device_presence seen) {
+  const bool late = deadline.count() > 0 && running >= deadline;
+  return late || seen == device_presence::gone ? runtime_verdict::sticky : runtime_verdict::fine;
 }
 
 error error_of(int code, const std::string& doing, const std::string& words) {

@@ -6,6 +6,8 @@
 // cudaError_t.
 #pragma once
 
+#include <chrono>
+
 #include "config/outcome.hpp"
 
 namespace troupe::kernels::cuda {
@@ -19,6 +21,13 @@ enum class runtime_verdict {
 };
 
 runtime_verdict verdict_of(int code);
+
+// What a GPU's management library says of it.
+enum class device_presence { unknown, there, gone };
+
+// Of a step that has run for so long: fine or sticky. deadline: 0 is none.
+runtime_verdict verdict_of_step(std::chrono::milliseconds running,
+                                std::chrono::milliseconds deadline, device_presence seen);
 
 // The error that a caller gets; what was being done, and the runtime's own words.
 error error_of(int code, const std::string& doing, const std::string& words);

@@ -14,6 +14,7 @@
 #include "actors/inference/inference_core.hpp"
 #include "actors/shell/role.hpp"
 #include "kernels/engine.hpp"
+#include "kernels/ops/row_ops.hpp"
 #include "kernels/tokenizer/tokenizer.hpp"
 
 namespace troupe::fakes {
@@ -89,6 +90,7 @@ class prf_engine final : public kernels::engine {
   result<kernels::step_logits> step(std::span<const kernels::sequence_step> batch) override {
     values_.clear();
     hidden_.clear();
+    best_.clear();
     std::uint32_t rows = 0;
     ++steps;
     largest_batch = std::max(largest_batch, batch.size());
@@ -104,18 +106,21 @@ class prf_engine final : public kernels::engine {
         if (p < s.position) continue;
         if (s.all_logits || (!s.no_logits && p + 1 == end)) {
           add_logits(state);
-          ++rows;
+          if (s.best > 0)
+            keep_best(s.best);
+          else
+            ++rows;
         }
         for (int d = 0; s.hidden && d < 3; ++d)
           hidden_.push_back(static_cast<float>(state >> (8 * d) & 0xffff) / 65536 - 0.5f);
       }
     }
     largest_rows = std::max(largest_rows, rows);
-    return kernels::step_logits{values_, rows, hidden_};
+    return kernels::step_logits{values_, rows, hidden_, best_};
   }
 
   bool fail_next = false;
-  std::uint64_t steps = 0, tokens_seen = 0;
+  std::uint64_t steps = 0, tokens_seen = 0, best_rows = 0;
   std::size_t largest_batch = 0;
   std::uint32_t largest_rows = 0;
 
@@ -126,6 +131,13 @@ class prf_engine final : public kernels::engine {
       values_.push_back(static_cast<float>(state >> 40) / 4.0e6f);
     }
   }
+  void keep_best(std::uint32_t count) {
+    const std::size_t row = values_.size() - letters::size;
+    best_.push_back(kernels::best_of(std::span(values_).subspan(row), count,
+                                     kernels::best_row_ops().elementwise));
+    values_.resize(row);
+    ++best_rows;
+  }
   std::optional<error> check(std::span<const kernels::sequence_step> batch) const {
     const auto wrong = [](const char* what) {
       return error{error_code::invalid_argument, what, {}};
@@ -133,6 +145,7 @@ class prf_engine final : public kernels::engine {
     std::map<kernels::block_id, std::size_t> written, named;
     for (const auto& s : batch) {
       const std::size_t end = s.position + s.tokens.size();
+      if (s.best > 0 && (s.all_logits || s.no_logits)) return wrong("best");
       if (s.tokens.empty() || end > about_.context_tokens_max) return wrong("position");
       if (s.blocks.size() * kernels::kv_block_tokens < end) return wrong("blocks");
       for (std::size_t b = 0; b < kernels::blocks_for(end); ++b) {
@@ -152,6 +165,7 @@ class prf_engine final : public kernels::engine {
   std::uint64_t key_;
   std::vector<std::array<kernels::token_id, kernels::kv_block_tokens>> kv_;
   std::vector<float> values_, hidden_;
+  std::vector<kernels::best_logits> best_;
 };
 
 inline std::shared_ptr<proto::Envelope> letter(const std::string& from,

@@ -147,7 +147,9 @@ TEST_CASE("runtime verdicts: what is a value, and what ends the process") {
   CHECK(verdict_of(35) == runtime_verdict::no_device);
   CHECK(verdict_of(100) == runtime_verdict::no_device);
   CHECK(verdict_of(1) == runtime_verdict::refused);
-  for (const int lost : {214, 700, 710, 715, 716, 717, 718, 719, 999})
+  for (const int unrecorded : {900, 901, 905, 908})
+    CHECK(verdict_of(unrecorded) == runtime_verdict::refused);
+  for (const int lost : {214, 909, 700, 710, 715, 716, 717, 718, 719, 999})
     CHECK(verdict_of(lost) == runtime_verdict::sticky);
   CHECK(error_of(2, "taking memory", "out of memory").code == error_code::resource_exhausted);
   CHECK(error_of(35, "looking", "driver").code == error_code::unsupported);

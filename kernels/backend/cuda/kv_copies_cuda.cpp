@@ -1,0 +1,102 @@
+#include "kernels/backend/cuda/kv_copies_cuda.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace troupe::kernels::cuda {
+namespace {
+
+// Whether a step meets a copy of `block`.
+bool meets(const step_plan& plan, block_id block, bool brings) {
+  for (const planned_sequence& sequence : plan.sequences()) {
+    const std::uint32_t end = sequence.position + sequence.tokens;
+    const block_id* const from =
+        sequence.blocks + (brings ? 0 : sequence.position / kv_block_tokens);
+    const block_id* const to = sequence.blocks + blocks_for(end);
+    if (std::find(from, to, block) != to) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+result<std::unique_ptr<kv_copies>> kv_copies::make(cuda_kv& store, const stream& work) {
+  std::unique_ptr<kv_copies> made(new kv_copies(store, work));
+  auto copies = stream::make();
+  if (!copies) return copies.failure();
+  made->copies_ = std::move(*copies);
+  auto computed = event::make(false);
+  if (!computed) return computed.failure();
+  made->computed_ = std::move(*computed);
+  return made;
+}
+
+kv_copies::~kv_copies() {
+  if (copies_ != nullptr) (void)copies_->wait("ending copies of KV blocks");
+}
+
+template <class Copy>
+result<kv_copy> kv_copies::start(block_id block, bool brings, Copy copy) {
+  if (block >= store_.blocks())
+    return error{error_code::invalid_argument,
+                 "block " + std::to_string(block) + " is outside the store",
+                 "0 to " + std::to_string(store_.blocks() - 1) + " are allowed"};
+  if (status s = forget_passed(); !s) return s.failure();
+  if (running_.size() >= running_max)
+    return error{error_code::resource_exhausted,
+                 std::to_string(running_.size()) + " copies of KV blocks are under way",
+                 "wait for the first of them"};
+  if (spare_.empty()) {
+    auto fresh = event::make(false);
+    if (!fresh) return fresh.failure();
+    spare_.push_back(std::move(*fresh));
+  }
+  if (status s = computed_->record(work_); !s) return s.failure();
+  if (status s = copies_->wait_for(*computed_); !s) return s.failure();
+  if (status s = copy(*copies_); !s) return s.failure();
+  if (status s = spare_.back()->record(*copies_); !s) return s.failure();
+  running_.push_back({++last_, block, brings, std::move(spare_.back())});
+  spare_.pop_back();
+  return last_;
+}
+
+result<kv_copy> kv_copies::take_out(block_id block, std::uint8_t* host) {
+  return start(block, false, [&](const stream& on) { return store_.copy_out(block, host, on); });
+}
+
+result<kv_copy> kv_copies::bring_in(block_id block, const std::uint8_t* host) {
+  return start(block, true, [&](const stream& on) { return store_.copy_in(block, host, on); });
+}
+
+status kv_copies::forget_passed() {
+  while (!running_.empty()) {
+    const auto over = running_.front().done->passed();
+    if (!over) return over.failure();
+    if (!*over) return {};
+    spare_.push_back(std::move(running_.front().done));
+    running_.erase(running_.begin());
+  }
+  return {};
+}
+
+result<bool> kv_copies::passed(kv_copy copy) {
+  if (status s = forget_passed(); !s) return s.failure();
+  return running_.empty() || running_.front().id > copy;
+}
+
+status kv_copies::wait(kv_copy copy) {
+  for (running_copy& one : running_)
+    if (one.id == copy) return one.done->wait();
+  return {};
+}
+
+status kv_copies::hold_back(const step_plan& plan) {
+  if (status s = forget_passed(); !s) return s;
+  // They pass in order: the last that is met stands for all before it.
+  for (auto one = running_.rbegin(); one != running_.rend(); ++one)
+    if (meets(plan, one->block, one->brings)) return work_.wait_for(*one->done);
+  return {};
+}
+
+}  // namespace troupe::kernels::cuda
