@@ -55,10 +55,29 @@ void monitoring_role::tell(const std::vector<proto::Alert>& alerts) {
   if (alertmanager_) alertmanager_->offer(alertmanager_body(alerts), alerts.size());
 }
 
+// The office outlives whoever answers late.
+void monitoring_role::profile(const envelope_ptr& request) {
+  const auto no = [](const proto::Envelope& asked, const error& why) {
+    return refuse(asked, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
+  };
+  if (!sources_.profile)
+    return office_.post(no(*request, {error_code::unsupported, "this node is not profiled", ""}));
+  const troupe::status begun =
+      sources_.profile(request->read_profile(), request->sender().node(),
+                       [request, no, &office = office_](result<proto::NodeProfile> told) {
+                         if (!told) return office.post(no(*request, told.failure()));
+                         proto::Envelope answer = reply_to(*request);
+                         *answer.mutable_node_profile() = std::move(*told);
+                         office.post(std::make_shared<const proto::Envelope>(std::move(answer)));
+                       });
+  if (!begun) office_.post(no(*request, begun.failure()));
+}
+
 void monitoring_role::carry_out(monitoring_core::effects effects, time_point_us now) {
   for (trace_batch::parcel& parcel : effects.traces)
     if (traces_) traces_->offer(std::move(parcel.body), parcel.spans);
   for (envelope_ptr& message : effects.posts) office_.post(std::move(message));
+  for (const envelope_ptr& request : effects.profiles) profile(request);
   if (effects.answers.empty()) return;
   read_gauges(now);
   const proto::NodeStatus own = status(now);

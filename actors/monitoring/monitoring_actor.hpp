@@ -29,6 +29,7 @@ class monitoring_role final : public role {
  private:
   void carry_out(monitoring_core::effects effects, time_point_us now);
   void tell(const std::vector<proto::Alert>& alerts);
+  void profile(const envelope_ptr& request);
   void open(std::unique_ptr<outbound_lane>& lane, const std::string& url, const char* type,
             int tries);
   void read_gauges(time_point_us now);

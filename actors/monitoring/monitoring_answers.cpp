@@ -243,6 +243,17 @@ void monitoring_core::read_history(const envelope_ptr& message, effects& out, ti
   gather(message, &own, others, out, now);
 }
 
+void monitoring_core::read_profile(const envelope_ptr& message, effects& out, time_point_us now) {
+  profile_relay::effects begun = profiles_.begin(
+      message, [this](const std::string& node) { return peers_.knows_as_up(node); },
+      last_correlation_, now);
+  for (envelope_ptr& message : begun.posts) {
+    if (message->has_read_profile()) link_bytes_sent_ += message->ByteSizeLong();
+    out.posts.push_back(std::move(message));
+  }
+  if (begun.here) out.profiles.push_back(std::move(begun.here));
+}
+
 void monitoring_core::read_log(const envelope_ptr& message, effects& out, time_point_us now) {
   const proto::ReadLog& asked = message->read_log();
   if (const troupe::status fine = check_log_request(asked); !fine) {

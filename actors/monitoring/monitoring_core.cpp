@@ -29,7 +29,8 @@ monitoring_core::monitoring_core(const monitoring_settings& settings,
       rules_(settings.node, settings.alerts),
       alerts_(settings.node, settings.alerts),
       peers_(settings),
-      gatherings_(settings) {}
+      gatherings_(settings),
+      profiles_(settings.node) {}
 
 monitoring_core::effects monitoring_core::step(const envelope_ptr& message, time_point_us now) {
   effects out;
@@ -54,6 +55,9 @@ monitoring_core::effects monitoring_core::step(const envelope_ptr& message, time
     case proto::Envelope::kReadLog:
       read(message, out, now);
       break;
+    case proto::Envelope::kReadProfile:
+      read_profile(message, out, now);
+      break;
     case proto::Envelope::kModelList:
     case proto::Envelope::kCacheStatus:
     case proto::Envelope::kJobsShown:
@@ -61,6 +65,7 @@ monitoring_core::effects monitoring_core::step(const envelope_ptr& message, time
     case proto::Envelope::kJobStory:
     case proto::Envelope::kClusterHistory:
     case proto::Envelope::kLogPart:
+    case proto::Envelope::kNodeProfile:
     case proto::Envelope::kError:
       take_reply(*message, out, now);
       break;
@@ -148,6 +153,8 @@ void monitoring_core::take_reply(const proto::Envelope& message, effects& out, t
   gatherings::effects gathered;
   if (take_from_here(message)) {
     if (message.has_jobs_shown()) job_rates_.feed(message.jobs_shown(), now);
+  } else if (profiles_.take(message, out.posts)) {
+    return;
   } else if (!peers_.take(message, now)) {
     gatherings_.take(message, gathered);
     for (envelope_ptr& answer : gathered.answers) out.posts.push_back(std::move(answer));
@@ -172,6 +179,9 @@ monitoring_core::effects monitoring_core::tick(time_point_us now) {
   effects out;
   if (!readers_.empty()) answer_ready(out, now);
   for (envelope_ptr& answer : gatherings_.tick(now).answers) out.posts.push_back(std::move(answer));
+  for (envelope_ptr& answer :
+       profiles_.tick([this](const std::string& node) { return peers_.knows_as_up(node); }, now))
+    out.posts.push_back(std::move(answer));
   out.traces = traces_.take_due(now);
   return out;
 }

@@ -25,6 +25,7 @@
 #include "actors/monitoring/node_rates.hpp"
 #include "actors/monitoring/objective_book.hpp"
 #include "actors/monitoring/peer_parts.hpp"
+#include "actors/monitoring/profile_relay.hpp"
 #include "actors/monitoring/sliding_sketch.hpp"
 #include "actors/monitoring/trace_batch.hpp"
 
@@ -43,6 +44,7 @@ class monitoring_core {
   struct effects {
     std::vector<envelope_ptr> posts;
     std::vector<envelope_ptr> answers;        // requests to answer now, with answer()
+    std::vector<envelope_ptr> profiles;       // requests for this node's own
     std::vector<trace_batch::parcel> traces;  // for the collector
   };
 
@@ -97,6 +99,7 @@ class monitoring_core {
   void read_story(const envelope_ptr& message, effects& out, time_point_us now);
   void read_history(const envelope_ptr& message, effects& out, time_point_us now);
   void read_log(const envelope_ptr& message, effects& out, time_point_us now);
+  void read_profile(const envelope_ptr& message, effects& out, time_point_us now);
   void gather(const envelope_ptr& message, const proto::Envelope* own,
               const std::vector<std::string>& nodes, effects& out, time_point_us now);
   void write_story(const job_story& story, proto::JobStory& to, time_point_us now) const;
@@ -119,6 +122,7 @@ class monitoring_core {
   node_rates rates_;
   peer_parts peers_;
   gatherings gatherings_;
+  profile_relay profiles_;
   std::vector<std::string> order_;
   std::map<std::string, watched> actors_;
   std::optional<proto::ModelList> models_;

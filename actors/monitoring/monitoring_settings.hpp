@@ -14,6 +14,8 @@
 #include "actors/monitoring/trace_settings.hpp"
 #include "actors/shell/gauge.hpp"
 #include "actors/shell/role.hpp"
+#include "config/outcome.hpp"
+#include "proto/profile.pb.h"
 #include "proto/telemetry.pb.h"
 
 namespace troupe {
@@ -45,6 +47,11 @@ struct monitoring_sources {
   std::function<void(proto::NodeMetrics&)> engines;
   std::shared_ptr<log_ring> log;
   std::shared_ptr<const actor_gauge> own;  // monitoring's, for what it dropped
+  // Begins a profile of this process and returns; `tell` is called once, later, on another thread,
+  // where that was fine. Absent: this node is not profiled.
+  using profile_told = std::function<void(result<proto::NodeProfile>)>;
+  std::function<status(const proto::ReadProfile&, const std::string& asked_by, profile_told tell)>
+      profile;
 };
 
 struct peer_seen {

@@ -1,9 +1,12 @@
 #include "actors/shell/background.hpp"
 
+#include <pthread.h>
+
 namespace troupe {
 
 background_thread::background_thread() : queue_(std::make_shared<queue>()) {
   thread_ = std::thread{[shared = queue_] {
+    ::pthread_setname_np(::pthread_self(), "background");
     std::unique_lock lock{shared->guard};
     for (;;) {
       shared->wake.wait(lock, [&] { return shared->ending || !shared->tasks.empty(); });

@@ -1,5 +1,6 @@
 #include "cluster/audit/audit_writer.hpp"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <ctime>
@@ -57,6 +58,7 @@ void audit_writer::write(event what) {
 }
 
 void audit_writer::run() {
+  ::pthread_setname_np(::pthread_self(), "audit");
   std::unique_lock lock{guard_};
   for (;;) {
     // After a failure the disk gets a moment, but the end does not wait for it.

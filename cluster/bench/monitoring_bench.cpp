@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 
 #include "actors/monitoring/job_stories.hpp"
@@ -9,6 +10,7 @@
 #include "actors/monitoring/sliding_sketch.hpp"
 #include "actors/shell/current_actor.hpp"
 #include "actors/shell/gauge.hpp"
+#include "cluster/profile/heap_sampler.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -76,6 +78,29 @@ std::vector<recording_cost> bench_monitoring(std::uint32_t rounds, std::uint32_t
                            flooded.add({proto::LEVEL_INFO, 1'000'000, "gateway",
                                         "job_finished job=0198c6f2 reason=LENGTH tokens=24"});
                          }));
+  const auto allocate = [](std::uint32_t) {
+    void* memory = std::malloc(64);
+    asm volatile("" : "+r"(memory) : : "memory");
+    std::free(memory);
+  };
+  const auto watched = [](std::uint32_t) {
+    void* memory = profile::heap::watched(std::malloc(64), 64);
+    asm volatile("" : "+r"(memory) : : "memory");
+    profile::heap::forgotten(memory);
+    std::free(memory);
+  };
+  out.push_back(measured("64 bytes allocated and freed, by malloc alone", "to compare with", rounds,
+                         times, allocate));
+  out.push_back(measured("the same as the daemon does it, no heap profile",
+                         "every operator new and delete", rounds, times, watched));
+  const bool operators_here = profile::heap::operators_here.exchange(true);  // as these calls are
+  if (profile::begin_heap_sampling()) {
+    out.push_back(measured("the same while a heap profile is taken",
+                           "every operator new and delete, for its seconds", rounds, times,
+                           watched));
+    (void)profile::end_heap_sampling();
+  }
+  profile::heap::operators_here = operators_here;
   return out;
 }
 

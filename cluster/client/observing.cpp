@@ -66,6 +66,18 @@ class observing_session final : public observer {
     return (*reply)->log_part();
   }
 
+  // Not asked again elsewhere where its node goes meanwhile: the seconds would begin anew.
+  result<proto::NodeProfile> profile(const proto::ReadProfile& asked,
+                                     milliseconds answer_wait) override {
+    proto::Envelope request;
+    *request.mutable_read_profile() = asked;
+    const auto reply = session_->ask("monitoring", std::move(request),
+                                     std::chrono::seconds(asked.seconds()) + answer_wait);
+    if (!reply) return reply.failure();
+    if (!(*reply)->has_node_profile()) return not_understood("profile");
+    return (*reply)->node_profile();
+  }
+
   status cancel(const proto::JobShown& job, milliseconds wait_max) override {
     const auto there = session_with(job.gateway(), wait_max);
     if (!there) return there.failure();

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "cluster/client/troupe.hpp"
+#include "proto/profile.pb.h"
 #include "proto/telemetry.pb.h"
 
 namespace troupe::client {
@@ -29,6 +30,9 @@ class observer {
                                                 std::chrono::milliseconds wait_max) = 0;
   virtual result<proto::LogPart> log(const proto::ReadLog& asked,
                                      std::chrono::milliseconds wait_max) = 0;
+  // Waits for the profile's seconds, and answer_wait for the answer.
+  virtual result<proto::NodeProfile> profile(const proto::ReadProfile& asked,
+                                             std::chrono::milliseconds answer_wait) = 0;
   // Of the gateway whose job it is: the node that is asked need not be it.
   virtual status cancel(const proto::JobShown& job, std::chrono::milliseconds wait_max) = 0;
   virtual status unload(std::string_view node, std::string_view model_digest,

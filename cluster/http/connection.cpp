@@ -15,7 +15,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr milliseconds status_wait{3'000};
 constexpr std::size_t pipelined_bytes_max = 64u << 10;
 
 milliseconds until(steady_clock::time_point when) {
@@ -163,6 +162,8 @@ asio::awaitable<bool> connection::serve_route(const http_request& request, const
     case route_kind::history:
     case route_kind::log:
       co_return co_await observe(request, to);
+    case route_kind::profile:
+      co_return co_await tell_profile(request);
     case route_kind::picture_stream:
       co_return co_await stream_picture(request);
     default:
@@ -176,7 +177,8 @@ asio::awaitable<envelope_ptr> connection::ask(const char* actor, proto::Envelope
   co_return answer && !answer->has_error() ? answer : nullptr;
 }
 
-asio::awaitable<envelope_ptr> connection::ask_for(const char* actor, proto::Envelope question) {
+asio::awaitable<envelope_ptr> connection::ask_for(const char* actor, proto::Envelope question,
+                                                  milliseconds wait) {
   auto box = std::make_shared<inbox>(co_await asio::this_coro::executor);
   session_lease session(desk_, box);
   session.tell_gateway = false;  // it has no jobs
@@ -186,7 +188,7 @@ asio::awaitable<envelope_ptr> connection::ask_for(const char* actor, proto::Enve
   question.mutable_target()->set_actor(actor);
   question.set_correlation(1);
   desk_.post(std::move(question));
-  const auto late = steady_clock::now() + status_wait;
+  const auto late = steady_clock::now() + wait;
   while (steady_clock::now() < late) {
     co_await box->wait(late);
     for (const envelope_ptr& message : box->take()) co_return message;

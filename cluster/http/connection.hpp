@@ -18,6 +18,8 @@ namespace troupe::http {
 
 class inbox;
 
+inline constexpr milliseconds status_wait{3'000};
+
 class connection : public std::enable_shared_from_this<connection> {
  public:
   // desk outlives the connection.
@@ -37,10 +39,12 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::awaitable<bool> drain_node(const http_request& request, const route& to);
   asio::awaitable<bool> cluster_route(const http_request& request, const route& to);
   // The reply, or null where none came in time; ask() also where it is an Error.
-  asio::awaitable<envelope_ptr> ask_for(const char* actor, proto::Envelope question);
+  asio::awaitable<envelope_ptr> ask_for(const char* actor, proto::Envelope question,
+                                        milliseconds wait = status_wait);
   asio::awaitable<envelope_ptr> ask(const char* actor, proto::Envelope question);
   // connection_observing.cpp: what monitoring tells, as JSON.
   asio::awaitable<bool> observe(const http_request& request, const route& to);
+  asio::awaitable<bool> tell_profile(const http_request& request);
   asio::awaitable<bool> stream_picture(const http_request& request);
   asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> read_cluster();
   asio::awaitable<bool> show_console(const http_request& request);

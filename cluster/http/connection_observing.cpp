@@ -2,6 +2,7 @@
 // history and log lines.
 #include <algorithm>
 
+#include "actors/monitoring/profile_relay.hpp"
 #include "cluster/client/observing.hpp"
 #include "cluster/client/status_document.hpp"
 #include "cluster/http/connection_leases.hpp"
@@ -68,6 +69,22 @@ asio::awaitable<bool> connection::observe(const http_request& request, const rou
   if (!answer) co_return co_await refuse(request, silence());
   if (answer->has_error()) co_return co_await refuse(request, api_error_of(answer->error()));
   co_return co_await document(request, document_in(*answer));
+}
+
+// Holds its place for the seconds of the profile: many at once are refused as many jobs are.
+asio::awaitable<bool> connection::tell_profile(const http_request& request) {
+  auto asked = read_profile_query(request.query);
+  if (const auto* why = std::get_if<api_error>(&asked)) co_return co_await refuse(request, *why);
+  proto::Envelope question;
+  *question.mutable_read_profile() = std::get<proto::ReadProfile>(std::move(asked));
+  const milliseconds wait = std::chrono::seconds(question.read_profile().seconds()) +
+                            profile_relay::answer_slack + status_wait;
+  if (auto why = desk_.admit(caller_.client)) co_return co_await refuse(request, *why);
+  const place_at_desk admitted(desk_, caller_.client);
+  const envelope_ptr answer = co_await ask_for("monitoring", std::move(question), wait);
+  if (!answer) co_return co_await refuse(request, silence());
+  if (answer->has_error()) co_return co_await refuse(request, api_error_of(answer->error()));
+  co_return co_await document(request, client::document_of(answer->node_profile()));
 }
 
 // Server-sent events, one picture each interval_ms, until the client goes. A picture that does not

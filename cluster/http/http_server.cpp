@@ -1,5 +1,6 @@
 #include "cluster/http/http_server.hpp"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -103,7 +104,10 @@ status server_of_node::open(const std::string& host, const std::string& port) {
              std::to_string(acceptor_.local_endpoint().port());
   asio::co_spawn(asio::make_strand(loop_), accept_all(), asio::detached);
   for (std::size_t i = 0; i < desk_.settings().threads; ++i)
-    threads_.emplace_back([this] { loop_.run(); });
+    threads_.emplace_back([this] {
+      ::pthread_setname_np(::pthread_self(), "http");
+      loop_.run();
+    });
   return {};
 }
 

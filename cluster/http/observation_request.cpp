@@ -4,10 +4,13 @@
 #include <optional>
 #include <string>
 
+#include "actors/monitoring/profile_relay.hpp"
+
 namespace troupe::http {
 namespace {
 
 constexpr std::size_t cursors_max = 256;
+constexpr std::uint32_t profile_seconds_usual = 10;
 
 std::optional<proto::LogLevel> level_of(std::string_view name) {
   constexpr std::string_view names[] = {"trace", "debug", "info", "warn", "error", "critical"};
@@ -77,6 +80,22 @@ std::variant<proto::ReadLog, api_error> read_log_query(std::string_view query) {
                            "after is NODE:INCARNATION:SEQUENCE, as `next` told them, with "
                            "commas between");
   }
+  return out;
+}
+
+std::variant<proto::ReadProfile, api_error> read_profile_query(std::string_view query) {
+  proto::ReadProfile out;
+  const auto seconds = query_number(query, "seconds", profile_seconds_usual);
+  const auto node = query_text(query, "node"), kind = query_text(query, "kind");
+  if (!seconds || *seconds < 1 || *seconds > profile_seconds_max)
+    return wrong_request(
+        400, "seconds is a whole number from 1 to " + std::to_string(profile_seconds_max));
+  if (!node || !kind) return wrong_request(400, "the query has a broken % escape");
+  if (!kind->empty() && *kind != "cpu" && *kind != "heap")
+    return wrong_request(400, "kind is cpu or heap");
+  out.set_node(*node);
+  out.set_seconds(*seconds);
+  out.set_kind(*kind == "heap" ? proto::PROFILE_HEAP : proto::PROFILE_CPU);
   return out;
 }
 

@@ -36,6 +36,7 @@ constexpr route_row rows[] = {
     {"GET", "/v1/monitoring/jobs/*", route_kind::story, viewer},
     {"GET", "/v1/monitoring/history", route_kind::history, viewer},
     {"GET", "/v1/monitoring/log", route_kind::log, ops},
+    {"GET", "/v1/monitoring/profile", route_kind::profile, ops},  // it costs the node something
 };
 
 bool all_digits(std::string_view text) {

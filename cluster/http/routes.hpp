@@ -37,6 +37,7 @@ enum class route_kind {
   story,
   history,
   log,
+  profile,
   node_drain
 };
 

@@ -1,5 +1,7 @@
 #include "cluster/journal/journal_writer.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -38,6 +40,7 @@ void journal_writer::write(batch records) {
 }
 
 void journal_writer::run() {
+  ::pthread_setname_np(::pthread_self(), "journal");
   std::unique_lock lock{guard_};
   for (;;) {
     wake_.wait(lock, [this] { return ending_ || overflown_ || !waiting_.empty(); });

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "cluster/link/uninterrupted.hpp"
+
 namespace troupe::link {
 
 dial_watch::dial_watch(zmq::context_t& context, zmq::socket_t& dial, std::uint64_t number) {
@@ -14,7 +16,7 @@ dial_watch::dial_watch(zmq::context_t& context, zmq::socket_t& dial, std::uint64
   dial_ = dial.handle();
   told_ = zmq::socket_t(context, zmq::socket_type::pair);
   told_.set(zmq::sockopt::linger, 0);
-  told_.connect(where);
+  uninterrupted([&] { told_.connect(where); });
 }
 
 dial_watch::dial_watch(dial_watch&& other) noexcept
@@ -40,14 +42,14 @@ std::optional<handshake_failure> dial_watch::look() {
   std::optional<handshake_failure> last;
   zmq::message_t part;
   try {
-    while (told_ && told_.recv(part, zmq::recv_flags::dontwait)) {
+    while (told_ && take_if_there(told_, part)) {
       std::uint16_t event = 0;
       std::uint32_t value = 0;
       if (part.size() == sizeof event + sizeof value) {
         std::memcpy(&event, part.data(), sizeof event);
         std::memcpy(&value, part.data<char>() + sizeof event, sizeof value);
       }
-      while (part.more() && told_.recv(part, zmq::recv_flags::dontwait)) {
+      while (part.more() && take_if_there(told_, part)) {
       }
       if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         last = handshake_failure::unlisted;

@@ -1,5 +1,7 @@
 // The shell of the link: one I/O thread, and a lock that hands the sockets to a sender that finds
 // them free.
+#include <pthread.h>
+
 #include <atomic>
 #include <mutex>
 #include <random>
@@ -177,6 +179,7 @@ class zmq_endpoint final : public endpoint {
 
   void run() {
     io_thread_ = std::this_thread::get_id();
+    ::pthread_setname_np(::pthread_self(), "link");
     std::vector<link_event> events;
     std::span<const std::uint64_t> woken;
     time_us drained_by = 0;

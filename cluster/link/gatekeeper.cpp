@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cluster/link/curve_sockets.hpp"
+#include "cluster/link/uninterrupted.hpp"
 
 namespace troupe::link {
 namespace {
@@ -80,7 +81,7 @@ void gatekeeper::answer_one() {
   std::vector<std::string> parts;
   zmq::message_t part;
   do {
-    if (!requests_.recv(part)) return;
+    if (!uninterrupted([&] { return requests_.recv(part).has_value(); })) return;
     if (parts.size() <= request_parts) parts.push_back(bytes_of(part));
   } while (part.more());
   // version, request id, domain, address, routing id, mechanism, key
@@ -98,8 +99,11 @@ void gatekeeper::answer_one() {
                                welcome ? key.text() : "",
                                ""};
   for (std::size_t i = 0; i < std::size(reply); ++i)
-    requests_.send(zmq::buffer(reply[i]),
-                   i + 1 < std::size(reply) ? zmq::send_flags::sndmore : zmq::send_flags::none);
+    uninterrupted([&] {
+      return requests_.send(zmq::buffer(reply[i]), i + 1 < std::size(reply)
+                                                       ? zmq::send_flags::sndmore
+                                                       : zmq::send_flags::none);
+    });
 }
 
 void gatekeeper::answer_requests() {
@@ -107,12 +111,7 @@ void gatekeeper::answer_requests() {
     zmq::pollitem_t watched[] = {{requests_.handle(), 0, ZMQ_POLLIN, 0},
                                  {nullptr, stop_, ZMQ_POLLIN, 0}};
     for (;;) {
-      try {
-        zmq::poll(watched, 2, milliseconds(-1));
-      } catch (const zmq::error_t& e) {
-        if (e.num() == EINTR) continue;
-        throw;
-      }
+      uninterrupted([&] { return zmq::poll(watched, 2, milliseconds(-1)); });
       if (watched[1].revents) break;
       if (watched[0].revents) answer_one();
     }

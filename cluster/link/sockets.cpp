@@ -8,6 +8,7 @@
 #include "cluster/link/curve_sockets.hpp"
 #include "cluster/link/dial_watch.hpp"
 #include "cluster/link/gatekeeper.hpp"
+#include "cluster/link/uninterrupted.hpp"
 
 namespace troupe::link {
 namespace {
@@ -197,7 +198,7 @@ status zmq_sockets::open_dial(channel_id channel, link_socket& dialled) {
     dialled.socket.set(zmq::sockopt::reconnect_ivl_max, reconnect_ms_max);
     if (security_.on()) dial_encrypted(dialled.socket, security_.own, dialled.server);
     dialled.watch = dial_watch(context_, dialled.socket, ++watches_);
-    dialled.socket.connect(dialled.address);
+    uninterrupted([&] { dialled.socket.connect(dialled.address); });
     dialled.fd = dialled.socket.get(zmq::sockopt::fd);
     dialled.used = true;
     return waits_.watch(dialled.fd, channel);
@@ -279,8 +280,7 @@ sent zmq_sockets::send(channel_id channel, zmq::message_t& frame) {
       const auto found = dials_.find(channel);
       if (found == dials_.end()) return sent::gone;
       found->second.used = true;
-      return found->second.socket.send(frame, zmq::send_flags::dontwait) ? sent::yes
-                                                                         : sent::blocked;
+      return give(found->second.socket, frame) ? sent::yes : sent::blocked;
     }
     if (!router_) return sent::gone;
     router_->used = true;
@@ -288,9 +288,8 @@ sent zmq_sockets::send(channel_id channel, zmq::message_t& frame) {
     const auto number = static_cast<std::uint32_t>(channel);
     std::memcpy(id + 1, &number, 4);
     zmq::message_t routing(id, sizeof id);
-    if (!router_->socket.send(routing, zmq::send_flags::dontwait | zmq::send_flags::sndmore))
-      return sent::blocked;
-    return router_->socket.send(frame, zmq::send_flags::dontwait) ? sent::yes : sent::blocked;
+    if (!give(router_->socket, routing, zmq::send_flags::sndmore)) return sent::blocked;
+    return give(router_->socket, frame) ? sent::yes : sent::blocked;
   } catch (const zmq::error_t&) {
     return sent::gone;  // EHOSTUNREACH; anything else also leaves the channel useless
   }
@@ -301,20 +300,20 @@ bool zmq_sockets::receive_one(channel_id dial, link_socket& from, zmq::message_t
                               channel_id& channel, bool& whole) {
   whole = true;
   channel = dial;
-  if (!from.socket.recv(frame, zmq::recv_flags::dontwait)) return false;
+  if (!take_if_there(from.socket, frame)) return false;
   if (dial == 0) {
     std::uint32_t number = 0;
     whole = frame.size() == 5 && *frame.data<std::uint8_t>() == 0 && frame.more();
     if (whole) std::memcpy(&number, frame.data<std::uint8_t>() + 1, 4);
     channel = first_incoming | number;
-    if (!frame.more() || !from.socket.recv(frame, zmq::recv_flags::dontwait)) {
+    if (!frame.more() || !take_if_there(from.socket, frame)) {
       whole = false;
       return true;
     }
   }
   while (frame.more()) {
     whole = false;
-    if (!from.socket.recv(frame, zmq::recv_flags::dontwait)) break;
+    if (!take_if_there(from.socket, frame)) break;
   }
   return true;
 }
@@ -348,14 +347,14 @@ std::size_t zmq_sockets::receive(std::size_t most,
     if (router_) drain(0, *router_);
     for (auto& [channel, dialled] : dials_) drain(channel, dialled);
   } catch (const zmq::error_t&) {
-    // The context is closing or a signal came: the next turn sees.
+    // The context is closing: the next turn sees.
   }
   return taken;
 }
 
 void zmq_sockets::ask(link_socket& s) {
   if (!s.used) return;
-  const int events = s.socket.get(zmq::sockopt::events);
+  const int events = uninterrupted([&] { return s.socket.get(zmq::sockopt::events); });
   s.readable = events & ZMQ_POLLIN;
   s.many = s.readable && std::exchange(s.took_one, false);
   s.connected = events & ZMQ_POLLOUT;
@@ -388,7 +387,7 @@ bool zmq_sockets::incoming_broke() {
   monitor_->used = false;
   bool any = false;
   zmq::message_t part;
-  while (monitor_->socket.recv(part, zmq::recv_flags::dontwait)) any = true;
+  while (take_if_there(monitor_->socket, part)) any = true;
   return any;
 }
 

@@ -17,6 +17,7 @@
 #include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
 #include "cluster/link/link_faults.hpp"
+#include "cluster/node/engine_readings.hpp"
 #include "cluster/node/gpu_readings.hpp"
 #include "cluster/node/log_sinks.hpp"
 #include "cluster/node/machine_readings.hpp"
@@ -25,6 +26,7 @@
 #include "cluster/node/supervisor.hpp"
 #include "cluster/node/switchboard.hpp"
 #include "cluster/node/wakeups.hpp"
+#include "cluster/profile/profiler.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -184,19 +186,9 @@ monitoring_sources node_daemon::sources() {
     status.set_address(endpoint->address());
     for (proto::LinkStatus& peer : endpoint->links()) *status.add_links() = std::move(peer);
   };
-  out.engines = [load = load_](proto::NodeMetrics& metrics) {
-    for (const auto& [digest, use] : load->engines()) {
-      proto::EngineMetrics& to = *metrics.add_engines();
-      to.set_model_digest(digest);
-      to.set_running(use.running);
-      to.set_waiting(use.waiting);
-      to.set_kv_blocks(use.kv_blocks);
-      to.set_kv_blocks_used(use.kv_blocks_used);
-      to.set_kv_blocks_reusable(use.kv_blocks_reusable);
-      to.set_prefix_tokens_asked(use.prefix_tokens_asked);
-      to.set_prefix_tokens_hit(use.prefix_tokens_hit);
-      to.set_preemptions(use.preemptions);
-    }
+  out.engines = [load = load_](proto::NodeMetrics& metrics) { read_engines(*load, metrics); };
+  out.profile = [profiler = std::make_shared<profile::profiler>(settings_.name)](auto&&... asked) {
+    return profiler->begin(std::forward<decltype(asked)>(asked)...);
   };
   return out;
 }

@@ -53,6 +53,7 @@ int run(int argc, const char* const* argv) {
   add_status(app, chosen);
   add_stats(app, chosen);
   add_logs(app, chosen);
+  add_profile(app, chosen);
   add_node(app, chosen);
   add_console(app, chosen);
   add_keys(app, chosen);

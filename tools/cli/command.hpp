@@ -35,6 +35,7 @@ void add_readings(CLI::App& app, action& chosen);  // embed, score
 void add_release(CLI::App& app, action& chosen);
 void add_status(CLI::App& app, action& chosen);
 void add_logs(CLI::App& app, action& chosen);
+void add_profile(CLI::App& app, action& chosen);
 void add_stats(CLI::App& app, action& chosen);
 void add_node(CLI::App& app, action& chosen);  // drain
 void add_console(CLI::App& app, action& chosen);

@@ -52,8 +52,10 @@ result<std::unique_ptr<thread_pool>> thread_pool::make(int threads, std::span<co
   std::unique_ptr<thread_pool> pool(new thread_pool);
   try {
     pool->workers_.reserve(static_cast<std::size_t>(threads) - 1);
-    for (int i = 1; i < threads; ++i)
+    for (int i = 1; i < threads; ++i) {
       pool->workers_.emplace_back([p = pool.get(), i] { p->serve(static_cast<std::uint32_t>(i)); });
+      ::pthread_setname_np(pool->workers_.back().native_handle(), "compute");
+    }
   } catch (const std::system_error& e) {
     return error{error_code::resource_exhausted,
                  "thread " + std::to_string(pool->workers_.size() + 1) + " of " +

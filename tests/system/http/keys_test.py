@@ -17,6 +17,7 @@ ROUTES = {  # what each is to ask for, apart from the door's own table
     "GET /metrics": "viewer", "GET /v1/models": "viewer", "GET /v1/models/*": "viewer", "GET /api/tags": "viewer",
     "GET /api/version": "viewer", "GET /v1/monitoring/picture": "viewer", "GET /v1/monitoring/stream": "viewer",
     "GET /v1/monitoring/jobs/*": "viewer", "GET /v1/monitoring/history": "viewer", "GET /v1/monitoring/log": "operator",
+    "GET /v1/monitoring/profile": "operator",
     "POST /v1/completions": "submitter", "POST /v1/chat/completions": "submitter", "POST /v1/embeddings": "submitter",
     "POST /api/generate": "submitter", "POST /api/chat": "submitter", "POST /v1/jobs": "submitter",
     "GET /v1/jobs/*": "submitter operator", "GET /v1/jobs/*/stream": "submitter operator", "DELETE /v1/jobs/*": "submitter operator",
@@ -89,6 +90,8 @@ class Keys(unittest.TestCase):
                 method, path = route.replace("*", "x").split(" ")
                 if path == "/v1/monitoring/stream":
                     path += "?interval_ms=x"  # refused: it would never end
+                if path == "/v1/monitoring/profile":
+                    path += "?seconds=x"  # refused: it would take its time
                 for wrong in (None, "tk-" + "0" * 64, "", node.tokens["admin"][:-1], "x" * 5000):
                     status, headers, text = node.ask(method, path, wrong)
                     with self.subTest(route=route, wrong=wrong):

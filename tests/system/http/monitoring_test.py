@@ -21,6 +21,7 @@ import urllib.request
 from http_node import Client, Node, Programs, ask, eventually, tiny_model, together
 
 MODELS = tempfile.TemporaryDirectory()
+SEEDS = itertools.count(1000)
 SOON = "membership:\n  heartbeat_interval: 100ms\n  down_after: 1s\n  pause_max: 500ms\n"
 
 
@@ -227,6 +228,27 @@ class Seen(unittest.TestCase):
             follower.send_signal(signal.SIGINT)
             self.assertEqual(follower.wait(timeout=20), 0)
             follower.stdout.close()
+
+    def test_a_profile_of_any_node_is_told_by_any_other(self):
+        heard = []
+        asks = threading.Thread(target=lambda: heard.append(told(self.second, "/v1/monitoring/profile?node=first&seconds=2")))
+        asks.start()
+        try:
+            self.assertTrue(eventually(lambda: "profile_begins" in ask(self.first, "GET", "/v1/monitoring/log?node=first")[2]))
+            status, _, text = ask(self.second, "GET", "/v1/monitoring/profile?node=first&seconds=1")
+            while asks.is_alive():
+                self.post(self.first, completion("Seven", tokens=200, seed=next(SEEDS)))
+        finally:
+            asks.join()
+        self.assertEqual(status, 409, text)
+        self.assertIn("first is being profiled already", text)
+        profile = heard[0]
+        self.assertEqual((profile["node"], profile["kind"], profile["unit"]), ("first", "profile_cpu", "samples"))
+        self.assertGreaterEqual(profile["lasted_ms"], 2000)
+        self.assertIn(";actor inference;", profile["folded"])
+        self.assertEqual(sum(int(line.rsplit(" ", 1)[1]) for line in profile["folded"].splitlines()), profile["value"])
+        for wrong, status in (("seconds=0", 400), ("seconds=61", 400), ("kind=x", 400), ("node=nobody", 404)):
+            self.assertEqual(ask(self.second, "GET", "/v1/monitoring/profile?" + wrong)[0], status, wrong)
 
     def test_everything_is_told_as_json(self):
         shown = troupe("stats", "--at", self.first.link, "--json")

@@ -58,6 +58,19 @@ TEST_CASE("queries of the log are read with their cursors, or refused with what 
         "cpu_share");
 }
 
+TEST_CASE("queries of a profile are read, or refused with what is wrong") {
+  const auto read = read_profile_query("node=a%2Db&seconds=60&kind=heap");
+  REQUIRE(std::holds_alternative<proto::ReadProfile>(read));
+  CHECK(std::get<proto::ReadProfile>(read).node() == "a-b");
+  CHECK(std::get<proto::ReadProfile>(read).seconds() == 60);
+  CHECK(std::get<proto::ReadProfile>(read).kind() == proto::PROFILE_HEAP);
+  CHECK(std::get<proto::ReadProfile>(read_profile_query("")).seconds() == 10);
+  CHECK(std::get<proto::ReadProfile>(read_profile_query("kind=cpu")).kind() == proto::PROFILE_CPU);
+  for (const char* wrong :
+       {"seconds=0", "seconds=61", "seconds=", "seconds=-1", "kind=x", "node=%"})
+    CHECK_MESSAGE(std::holds_alternative<api_error>(read_profile_query(wrong)), wrong);
+}
+
 TEST_CASE("a job is named by its UUID or its beginning") {
   CHECK(client::job_id_bytes("0198c6f2-5a10-7000-8000-000000000001")->size() == 16);
   CHECK(client::job_id_bytes("0198c6f2")->size() == 4);

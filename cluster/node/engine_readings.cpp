@@ -1,0 +1,20 @@
+#include "cluster/node/engine_readings.hpp"
+
+namespace troupe::cluster {
+
+void read_engines(const inference_load& load, proto::NodeMetrics& to) {
+  for (const auto& [digest, use] : load.engines()) {
+    proto::EngineMetrics& engine = *to.add_engines();
+    engine.set_model_digest(digest);
+    engine.set_running(use.running);
+    engine.set_waiting(use.waiting);
+    engine.set_kv_blocks(use.kv_blocks);
+    engine.set_kv_blocks_used(use.kv_blocks_used);
+    engine.set_kv_blocks_reusable(use.kv_blocks_reusable);
+    engine.set_prefix_tokens_asked(use.prefix_tokens_asked);
+    engine.set_prefix_tokens_hit(use.prefix_tokens_hit);
+    engine.set_preemptions(use.preemptions);
+  }
+}
+
+}  // namespace troupe::cluster
