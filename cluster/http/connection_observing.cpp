@@ -80,7 +80,7 @@ asio::awaitable<bool> connection::tell_profile(const http_request& request) {
   const milliseconds wait = std::chrono::seconds(question.read_profile().seconds()) +
                             profile_relay::answer_slack + status_wait;
   if (auto why = desk_.admit(caller_.client)) co_return co_await refuse(request, *why);
-  const place_at_desk admitted(desk_, caller_.client);
+  const admission_lease admitted(desk_, caller_.client);
   const envelope_ptr answer = co_await ask_for("monitoring", std::move(question), wait);
   if (!answer) co_return co_await refuse(request, silence());
   if (answer->has_error()) co_return co_await refuse(request, api_error_of(answer->error()));

@@ -108,7 +108,7 @@ TEST_CASE("two daemons with keys answer a listed client, and nobody else") {
   CHECK_MESSAGE(keyless.failure().message.find("wants a key") != std::string::npos,
                 keyless.failure().text());
   const told status = run_troupe({"status", "--at", first.at()});
-  CHECK(status.code == 3);
+  CHECK_MESSAGE(status.code == 3, status.errors);
   CHECK(status.errors.find("--key-file") != std::string::npos);
   CHECK(run_troupe({"status", "--at", first.at(), "--key-file", of_client.key_file()}).code == 0);
   // On its own machine the node's own pair will do.

@@ -68,6 +68,7 @@ step("a job's story");
 
 // By keyboard alone: every view, and what is in it.
 await page.goto(`${urls[0]}/console#overview`);
+await page.reload();  // so that Tab begins at the page's beginning, and not behind the story's title
 await until(page, () => document.querySelector("[role=tab][aria-selected=true]")?.id === "tab-overview");
 for (let i = 0; i < 20 && (await page.evaluate(() => document.activeElement.getAttribute("role"))) !== "tab"; ++i) await page.keyboard.press("Tab");
 const walked = [];

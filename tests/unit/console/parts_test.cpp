@@ -39,7 +39,7 @@ TEST_CASE("figures are short and have a unit") {
   CHECK(rate_text(15'000) == "15 k");
   CHECK(share_text(0.07) == "7 %");
   CHECK(ago_text(200) == "3:20");
-  CHECK(job_text(job_id(3)) == "0198c6f3");
+  CHECK(job_text(job_id(3)) == "00000003");
   CHECK(cut("abcdef", 4) == "abc~");
   CHECK(padded("né", 4, true) == "  né");
   CHECK(wrapped("a bc def", 4) == std::vector<std::string>{"a bc", "def"});
@@ -98,7 +98,7 @@ TEST_CASE("the slow node and the longest wait are said in plain words") {
   CHECK(findings[0].text == "pc3 is DOWN: last heard 34 s ago");
   CHECK(findings[1].text == "pc2 is slow: first token 2.1 s, 14 waiting; its CPU is 98 % busy");
   CHECK(findings[2].text ==
-        "Request 0198c6f2 waits 8.2 s for its first token from pc2: its KV memory has no room for "
+        "Request 00000002 waits 8.2 s for its first token from pc2: its KV memory has no room for "
         "336 tokens (1 other waits)");
 
   proto::ClusterPicture hot = *cluster();
