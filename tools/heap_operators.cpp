@@ -4,7 +4,7 @@
 // are not here (nothrow) call these.
 #include "cluster/profile/heap_sampler.hpp"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(TROUPE_SANITIZED)
 
 #include <algorithm>
 #include <cstdlib>

@@ -80,12 +80,12 @@ std::vector<recording_cost> bench_monitoring(std::uint32_t rounds, std::uint32_t
                          }));
   const auto allocate = [](std::uint32_t) {
     void* memory = std::malloc(64);
-    asm volatile("" : "+r"(memory) : : "memory");
+    asm volatile("" : : "r"(memory) : "memory");
     std::free(memory);
   };
   const auto watched = [](std::uint32_t) {
     void* memory = profile::heap::watched(std::malloc(64), 64);
-    asm volatile("" : "+r"(memory) : : "memory");
+    asm volatile("" : : "r"(memory) : "memory");
     profile::heap::forgotten(memory);
     std::free(memory);
   };

@@ -1,6 +1,5 @@
 #include "cluster/profile/cpu_sampler.hpp"
 
-#include <dirent.h>
 #include <execinfo.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,10 +11,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
+#include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "actors/shell/current_actor.hpp"
@@ -34,7 +34,7 @@ struct slot {
   std::uint32_t thread = 0, depth = 0;
   bool cut = false;
   std::array<char, 24> actor{};
-  std::array<void*, sampled_frames_max> frames{};
+  std::array<std::uintptr_t, sampled_frames_max> frames{};
 };
 
 struct thread_count {
@@ -56,14 +56,14 @@ std::atomic<buffer*> current{nullptr};
 std::atomic<std::uint32_t> inside{0};  // handlers that may hold what current was
 std::atomic<std::uint32_t> generations{0};
 
-void* interrupted_at(const void* context) {
+std::uintptr_t interrupted_at(const void* context) {
   [[maybe_unused]] const auto& at = static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
-  return reinterpret_cast<void*>(at.gregs[REG_RIP]);
+  return static_cast<std::uintptr_t>(at.gregs[REG_RIP]);
 #elif defined(__aarch64__)
-  return reinterpret_cast<void*>(at.pc);
+  return static_cast<std::uintptr_t>(at.pc);
 #else
-  return nullptr;
+  return 0;
 #endif
 }
 
@@ -77,23 +77,26 @@ void copy_actor(std::array<char, 24>& to) {
   to[n] = '\0';
 }
 
-void copy_frames(slot& to, void* interrupted) {
+void copy_frames(slot& to, std::uintptr_t interrupted) {
   void* found[sampled_frames_max + handler_frames_max];
   const int count = ::backtrace(found, static_cast<int>(std::size(found)));
   void** const end = found + std::max(count, 0);
-  void** const begin = std::find(found, std::min(end, found + handler_frames_max), interrupted);
+  const auto address = [](void* frame) { return reinterpret_cast<std::uintptr_t>(frame); };
+  void** begin = found;
+  while (begin != end && begin != found + handler_frames_max && address(*begin) != interrupted)
+    ++begin;
   to.depth = 0;
   to.cut = false;
-  if (begin == end || *begin != interrupted) {  // the way back is not to be found: where it was
+  if (begin == end || address(*begin) != interrupted) {  // no way back is to be found
     to.frames[to.depth++] = interrupted;
     return;
   }
   for (void** frame = begin; frame != end && to.depth < sampled_frames_max; ++frame)
-    to.frames[to.depth++] = *frame;
+    to.frames[to.depth++] = address(*frame);
   to.cut = end == std::end(found) || static_cast<std::size_t>(end - begin) > sampled_frames_max;
 }
 
-void sample(buffer& to, std::uint32_t thread, void* interrupted) {
+void sample(buffer& to, std::uint32_t thread, std::uintptr_t interrupted) {
   slot& mine = to.slots[to.next.fetch_add(1, std::memory_order_relaxed) % sample_slots];
   std::uint32_t expected = slot_free;
   if (!mine.state.compare_exchange_strong(expected, slot_taken, std::memory_order_acquire)) {
@@ -140,11 +143,14 @@ std::string name_of(pid_t thread) {
 
 std::vector<pid_t> threads_now() {
   std::vector<pid_t> out;
-  DIR* const folder = ::opendir("/proc/self/task");
-  if (!folder) return out;
-  while (const dirent* entry = ::readdir(folder))
-    if (const int number = std::atoi(entry->d_name); number > 0) out.push_back(number);
-  ::closedir(folder);
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at("/proc/self/task", failed), end; !failed && at != end;
+       at.increment(failed)) {
+    const std::string name = at->path().filename().string();
+    pid_t number = 0;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    if (number > 0) out.push_back(number);
+  }
   return out;
 }
 
@@ -274,7 +280,7 @@ result<std::unique_ptr<cpu_sampler>> cpu_sampler::begin() {
   if (out->failure() != 0)
     return error{error_code::unsupported,
                  std::string("the kernel gives no timers of threads' processor time: ") +
-                     std::strerror(out->failure()),
+                     std::generic_category().message(out->failure()),
                  "a real Linux kernel does; under a sandbox, see what it offers"};
   return std::unique_ptr<cpu_sampler>(std::move(out));
 }

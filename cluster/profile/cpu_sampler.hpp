@@ -26,10 +26,10 @@ inline constexpr std::size_t sample_slots = 2048;  // between two calls of colle
 inline constexpr std::size_t sampled_threads_max = 4096;
 
 struct cpu_sample {
-  std::string_view thread;        // its name
-  std::string_view actor;         // that it worked for; empty: none
-  std::span<void* const> frames;  // innermost first: where it was, then return addresses
-  bool cut = false;               // there were more
+  std::string_view thread;                 // its name
+  std::string_view actor;                  // that it worked for; empty: none
+  std::span<const std::uintptr_t> frames;  // innermost first: where it was, then return addresses
+  bool cut = false;                        // there were more
 };
 
 struct thread_use {

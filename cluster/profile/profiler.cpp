@@ -66,7 +66,7 @@ class raw_stacks {
         stack.push_back("actor " + key.substr(thread + 1, actor - thread - 1));
       if (key[actor + 1] == '1') stack.emplace_back("(deeper)");
       const char* const frames = key.data() + actor + 2;
-      const std::size_t depth = (key.size() - actor - 2) / sizeof(void*);
+      const std::size_t depth = (key.size() - actor - 2) / sizeof(std::uintptr_t);
       for (std::size_t at = depth; at-- > 0;) {
         std::uintptr_t address;
         std::memcpy(&address, frames + at * sizeof address, sizeof address);

@@ -1,13 +1,13 @@
 // A profile's timers interrupt system calls all the time: no envelope is lost to that, no link
 // ends.
-#include <dirent.h>
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
+#include <charconv>
+#include <filesystem>
 #include <thread>
 
 #include "cluster/link/uninterrupted.hpp"
@@ -26,11 +26,12 @@ class signal_storm {
     ::sigaction(SIGPROF, &quiet, nullptr);
     thread_ = std::thread([this] {
       while (!over_) {
-        DIR* const folder = ::opendir("/proc/self/task");
-        while (const dirent* entry = ::readdir(folder))
-          if (const int id = std::atoi(entry->d_name); id > 0 && id != ::gettid())
-            ::syscall(SYS_tgkill, ::getpid(), id, SIGPROF);
-        ::closedir(folder);
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+          const std::string name = entry.path().filename().string();
+          int id = 0;
+          std::from_chars(name.data(), name.data() + name.size(), id);
+          if (id != ::gettid()) ::syscall(SYS_tgkill, ::getpid(), id, SIGPROF);
+        }
       }
     });
   }

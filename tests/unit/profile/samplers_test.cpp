@@ -141,7 +141,7 @@ TEST_CASE("a second profile is refused, the next one is not, and an idle process
   error heard;
   {
     profiler busy("busy");
-    REQUIRE(busy.begin(asked, "test", [&](result<proto::NodeProfile> told) {
+    REQUIRE(busy.begin(asked, "test", [&](const result<proto::NodeProfile>& told) {
       heard = told.failure();
       ++ended;
     }));
