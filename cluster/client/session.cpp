@@ -4,12 +4,15 @@
 
 #include "cluster/client/link_keys.hpp"
 #include "cluster/client/uuid.hpp"
+#include "cluster/link/asked_mechanism.hpp"
+#include "cluster/link/dial_watch.hpp"
 
 namespace troupe::client {
 namespace {
 
 constexpr std::uint32_t window_tokens = 256;  // sent ahead of what the caller has read
 constexpr milliseconds submit_wait{60'000};   // for JobAccepted: the prompt is tokenised first
+constexpr milliseconds greeting_wait{1'000};
 constexpr milliseconds retry_wait{250};       // before a gateway that refused is asked again
 constexpr milliseconds credit_repeat{1'000};  // a silent gateway is told the credit again
 
@@ -52,6 +55,7 @@ result<std::shared_ptr<session>> session::open(std::string_view at, connect_opti
   result<link::link_security> security = link_keys(options, *addresses);
   if (!security) return security.failure();
   settings.security = std::move(*security);
+  const bool encrypted = settings.security.on();
   result<std::unique_ptr<link::endpoint>> opened =
       link::endpoint::open({out->name_, 1, link::peer_role::client}, settings, *out);
   if (!opened) return opened.failure();
@@ -62,7 +66,14 @@ result<std::shared_ptr<session>> session::open(std::string_view at, connect_opti
   std::unique_lock lock{out->guard_};
   if (!out->changed_.wait_for(lock, options.wait_max, [&] { return !out->gateway_.empty(); })) {
     lock.unlock();
-    if (const std::optional<error> why = out->endpoint_->dial_trouble()) return *why;
+    if (const std::optional<error> why = out->endpoint_->dial_trouble()) {
+      if (why->code != error_code::unavailable || encrypted) return *why;
+      for (const std::string& address : *addresses)
+        if (link::asked_mechanism("tcp://" + address, greeting_wait) == "CURVE")
+          return link::trouble_of(link::handshake_failure::other_mechanism, "tcp://" + address,
+                                  false, {});
+      return *why;
+    }
     return error{error_code::unavailable,
                  "no trouped answers at " + out->at_ + " within " +
                      std::to_string(options.wait_max.count()) + " ms",

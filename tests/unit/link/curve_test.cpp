@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "cluster/link/asked_mechanism.hpp"
 #include "cluster/link/curve_sockets.hpp"
 #include "cluster/link/gatekeeper.hpp"
 #include "tests/unit/link/observed_endpoint.hpp"
@@ -68,6 +69,24 @@ TEST_CASE("a pair's halves belong together") {
   CHECK(endpoint::open({"a", 1, peer_role::node}, with_keys({two.shown, one.kept}, {}), events)
             .failure()
             .code == error_code::data_corrupt);
+}
+
+TEST_CASE("what a node's greeting asks for is read every time, and of others nothing is said") {
+  observed_endpoint keyed("a", 1, with_keys(fresh(), {}));
+  observed_endpoint plain("b");
+  REQUIRE(keyed.link);
+  REQUIRE(plain.link);
+  for (int i = 0; i < 20; ++i) CHECK(asked_mechanism(keyed.link->address(), 20s) == "CURVE");
+  CHECK(asked_mechanism(plain.link->address(), 20s) == "NULL");
+  zmq::context_t context;
+  zmq::socket_t stranger(context, zmq::socket_type::stream);  // takes connections, greets nobody
+  stranger.bind("tcp://127.0.0.1:*");
+  const std::string at = stranger.get(zmq::sockopt::last_endpoint);
+  CHECK_FALSE(asked_mechanism(at, 200ms));
+  stranger.unbind(at);
+  stranger.close();
+  CHECK_FALSE(asked_mechanism("ipc://somewhere", 20s));
+  CHECK_FALSE(asked_mechanism("tcp://127.0.0.1:1", 20s));
 }
 
 TEST_CASE("two nodes that list each other exchange envelopes") {
