@@ -4,29 +4,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdlib>
-#include <map>
-#include <mutex>
-#include <optional>
-#include <set>
 #include <thread>
 
-#include "cluster/audit/audit_writer.hpp"
 #include "cluster/audit/configuration_digest.hpp"
-#include "cluster/gateway/gateway_role.hpp"
 #include "cluster/http/job_book.hpp"
 #include "cluster/link/link_faults.hpp"
-#include "cluster/node/engine_readings.hpp"
-#include "cluster/node/gpu_readings.hpp"
 #include "cluster/node/log_sinks.hpp"
-#include "cluster/node/machine_readings.hpp"
-#include "cluster/node/peer_keys.hpp"
-#include "cluster/node/state_directory.hpp"
-#include "cluster/node/supervisor.hpp"
-#include "cluster/node/switchboard.hpp"
-#include "cluster/node/wakeups.hpp"
-#include "cluster/profile/profiler.hpp"
+#include "cluster/node/node_daemon.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -38,97 +23,7 @@ constexpr milliseconds models_wait{
 constexpr milliseconds roles_end_wait{10'000};
 constexpr std::size_t gone_max = 256;
 
-time_point_us now_us() {
-  return std::chrono::duration_cast<time_point_us>(steady_clock::now().time_since_epoch());
-}
-
-struct system_config : caf::actor_system_config {
-  explicit system_config(std::size_t workers) {
-    set("scheduler.policy", caf::atom("sharing"));
-    set("scheduler.max-threads", workers);
-  }
-};
-
-class node_daemon final : public daemon, private link::link_events {
- public:
-  node_daemon(std::unique_ptr<wakeups> woken, node_settings settings, state_directory state,
-              std::unique_ptr<audit::log> audit, std::shared_ptr<log_ring> lines)
-      : lines_(std::move(lines)),
-        woken_(std::move(woken)),
-        settings_(std::move(settings)),
-        state_(std::move(state)),
-        audit_(std::move(audit)),
-        board_(settings_.name),
-        budget_(settings_.restarts_max, settings_.restart_window),
-        config_(settings_.workers),
-        keys_(settings_) {}
-
-  ~node_daemon() override { close(); }
-
-  status begin();
-  std::string name() const override { return settings_.name; }
-  std::string address() const override { return endpoint_->address(); }
-  std::string http_address() const override { return http_ ? http_->address() : std::string(); }
-  int run() override;
-
- private:
-  // Link events, on its I/O thread.
-  void on_envelope(const link::peer_view& from, envelope_ptr message) override {
-    board_.arrive(from, std::span<envelope_ptr>(&message, 1), &*lane_);
-  }
-  void on_envelopes(const link::peer_view& from, std::span<envelope_ptr> messages) override {
-    if (from.who.role == link::peer_role::node) heard_->note(from.who.name, now_us());
-    board_.arrive(from, messages, &*lane_);
-  }
-  void on_peer_up(const link::peer_view& peer) override;
-  void on_peer_down(const link::peer_view& peer, std::string reason,
-                    std::vector<envelope_ptr> undelivered) override;
-
-  void spawn(const std::string& actor);
-  role_handle make(const std::string& actor);
-  chaos_hands hands();
-  monitoring_sources sources();
-  void tell_links_to_node_actor();
-  void tell_gone_peers();
-  status open_http();
-  void stop_http();
-  bool restart(const std::string& actor);
-  int stop(milliseconds wait_max);
-  bool stop_roles();
-  void close();
-
-  // Declared in the order of their life: the link's I/O thread ends first, the actor system last
-  // but the switchboard.
-  std::shared_ptr<log_ring> lines_;
-  std::unique_ptr<wakeups> woken_;
-  wakeups& wakeups_ = *woken_;
-  node_settings settings_;
-  state_directory state_;
-  std::unique_ptr<audit::log> audit_;
-  switchboard board_;
-  restart_budget budget_;
-  system_config config_;
-  std::optional<caf::actor_system> system_;
-  std::optional<inline_lane> lane_;     // of the link's I/O thread
-  std::optional<loop_lane> http_lane_;  // of the HTTP door's
-  std::map<std::string, std::shared_ptr<actor_gauge>> gauges_;
-  std::map<std::string, role_handle> roles_;
-  std::shared_ptr<inference_load> load_ = std::make_shared<inference_load>();
-  std::shared_ptr<gateway_gauge> gateway_shown_ = std::make_shared<gateway_gauge>();
-  std::shared_ptr<last_heard> heard_ = std::make_shared<last_heard>();
-  std::mutex peers_guard_;
-  std::map<std::string, std::shared_ptr<peer_came>> peers_;
-  std::set<std::string> gone_;  // peers whose session ended, and that have not come again
-  std::atomic<link::endpoint*> shown_endpoint_{nullptr};
-  std::atomic<bool> models_known_{false};
-  std::atomic<int> exit_code_{exit_fine};  // of a stop in order
-  steady_clock::time_point began_ = steady_clock::now();
-  machine_meter meter_;  // these two: on monitoring's thread
-  gpu_readings gpus_;
-  peer_keys keys_;
-  std::unique_ptr<link::endpoint> endpoint_;
-  std::unique_ptr<http::server> http_;
-};
+}  // namespace
 
 void node_daemon::on_peer_up(const link::peer_view& peer) {
   if (peer.who.role == link::peer_role::client) return;
@@ -157,105 +52,6 @@ void node_daemon::on_peer_down(const link::peer_view& peer, std::string reason,
     board_.notice("node", std::make_shared<peer_went>(peer.who.name, peer.who.incarnation, reason));
   }
   board_.return_undelivered(undelivered, reason);
-}
-
-monitoring_sources node_daemon::sources() {
-  monitoring_sources out;
-  for (const auto& [actor, gauge] : gauges_) out.actors.emplace_back(actor, gauge);
-  out.log = lines_;
-  out.own = gauges_.at("monitoring");
-  out.node = [this](proto::NodeStatus& status) {
-    status.set_node(settings_.name);
-    status.set_incarnation(state_.incarnation());
-    status.set_version(std::string(version()));
-    status.set_uptime_ms(static_cast<std::uint64_t>(
-        std::chrono::duration_cast<milliseconds>(steady_clock::now() - began_).count()));
-    status.set_cores(std::thread::hardware_concurrency());
-    read_memory(status);
-    meter_.read(status, settings_.state_directory);
-    gpus_.read(status);
-    status.set_disk_bytes_free(disk_bytes_free(settings_.state_directory));
-    proto::JobCounters& jobs = *status.mutable_jobs();
-    jobs.set_accepted(gateway_shown_->accepted);
-    jobs.set_refused(gateway_shown_->refused);
-    jobs.set_running(gateway_shown_->running);
-    jobs.set_frames_fenced(gateway_shown_->frames_fenced + load_->frames_fenced);
-    jobs.set_answer_tokens_taken(gateway_shown_->answer_tokens);
-    link::endpoint* endpoint = shown_endpoint_;
-    if (!endpoint) return;
-    status.set_address(endpoint->address());
-    for (proto::LinkStatus& peer : endpoint->links()) *status.add_links() = std::move(peer);
-  };
-  out.engines = [load = load_](proto::NodeMetrics& metrics) { read_engines(*load, metrics); };
-  out.profile = [profiler = std::make_shared<profile::profiler>(settings_.name)](auto&&... asked) {
-    return profiler->begin(std::forward<decltype(asked)>(asked)...);
-  };
-  return out;
-}
-
-role_handle node_daemon::make(const std::string& actor) {
-  const std::shared_ptr<actor_gauge>& gauge = gauges_.at(actor);
-  if (actor == "monitoring") {
-    monitoring_settings mine = settings_.monitoring;
-    mine.version = version();
-    return spawn_monitoring(*system_, mine, board_, gauge, sources());
-  }
-  if (actor == "cache_tier") return spawn_cache_tier(*system_, settings_.cache, board_, gauge);
-  if (actor == "inference")
-    return spawn_inference(*system_, settings_.inference, board_, gauge, load_);
-  if (actor == "model_loader")
-    return spawn_model_loader(*system_, settings_.loader, board_, gauge, load_);
-  if (actor == "gateway") {  // a higher epoch at each start, also within one process
-    gateway_settings mine = settings_.gateway;
-    mine.epoch = (state_.incarnation() << 16) + gauge->restarts;
-    return spawn_gateway(*system_, mine, settings_.journal, board_, gauge, gateway_shown_);
-  }
-  node_role_outside outside;
-  outside.board = &board_;
-  outside.load = load_;
-  outside.models_known = [this] {
-    models_known_ = true;
-    wakeups_.kick();
-  };
-  outside.drain = [this](milliseconds wait_max) { wakeups_.ask_to_drain(wait_max); };
-  outside.audit = audit_.get();
-  outside.audited_by_door = http::session_prefix;
-  outside.heard = heard_;
-  outside.dial = [this](const std::string& address) -> status {
-    link::endpoint* endpoint = shown_endpoint_;
-    return endpoint ? endpoint->connect(address) : status();
-  };
-  outside.hang_up = [this](const std::string& address) {
-    if (link::endpoint* endpoint = shown_endpoint_) endpoint->disconnect(address);
-  };
-  outside.disk_bytes_free = [this] { return disk_bytes_free(settings_.state_directory); };
-  if (settings_.node.chaos.enabled) outside.chaos = hands();
-  node_role_settings mine = settings_.node;
-  mine.membership.restarts = gauge->restarts;
-  return spawn_node_role(*system_, mine, std::move(outside), gauge);
-}
-
-chaos_hands node_daemon::hands() {
-  chaos_hands out;
-  out.link = settings_.link.faults;
-  out.crash = [] {
-    spdlog::default_logger()->flush();
-    std::_Exit(exit_chaos);
-  };
-  out.restart = [this](milliseconds wait_max) {
-    exit_code_ = exit_chaos;
-    wakeups_.ask_to_drain(wait_max);
-  };
-  out.told = [this](const chaos_record& record) {
-    audit_->write({"link:" + record.asked_by,
-                   "chaos",
-                   record.what == "refused" ? "refused" : "done",
-                   {{"step", record.what},
-                    {"fault", record.fault},
-                    {"lasts_ms", std::to_string(record.lasts.count())},
-                    {"reason", record.reason}}});
-  };
-  return out;
 }
 
 void node_daemon::spawn(const std::string& actor) {
@@ -446,8 +242,6 @@ void node_daemon::close() {
   http_.reset();
   system_.reset();
 }
-
-}  // namespace
 
 std::string_view version() {
   return TROUPE_VERSION;
