@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "nodes.hpp"
+#include "run_troupe.hpp"
 
 using namespace system_test;
 
@@ -25,23 +26,6 @@ struct key_folder {
     return out;
   }
 };
-
-struct told {
-  int code = -1;
-  std::string output, errors;
-};
-
-// Runs `troupe` to its end.
-told run_troupe(std::vector<std::string> words) {
-  const scratch_folder folder;
-  words.insert(words.begin(), TROUPE);
-  child_process process(words, folder.path() / "errors");
-  told out;
-  while (const auto line = process.line(milliseconds(60'000))) out.output += *line + "\n";
-  out.code = process.wait(milliseconds(60'000)).value_or(-1);
-  out.errors = content_of(folder.path() / "errors");
-  return out;
-}
 
 std::string make_keys(const key_folder& at) {
   const told made = run_troupe({"keys", "make", "--key-file", at.key_file()});

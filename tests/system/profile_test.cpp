@@ -7,26 +7,16 @@
 
 #include "cluster/client/observing.hpp"
 #include "nodes.hpp"
+#include "run_troupe.hpp"
 
 using namespace system_test;
 using troupe::error_code;
 
 namespace {
 
-struct told {
-  int code = -1;
-  std::string output, errors;
-};
-
 told profile(std::vector<std::string> words) {
-  const scratch_folder folder;
-  words.insert(words.begin(), {TROUPE, "profile"});
-  child_process process(words, folder.path() / "errors");
-  told out;
-  while (const auto line = process.line(milliseconds(60'000))) out.output += *line + "\n";
-  out.code = process.wait(milliseconds(60'000)).value_or(-1);
-  out.errors = content_of(folder.path() / "errors");
-  return out;
+  words.insert(words.begin(), "profile");
+  return run_troupe(std::move(words));
 }
 
 // Computes, one job after the other, until it goes.
