@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,11 @@ constexpr std::uint64_t blocks_for(std::uint64_t tokens) {
 class model;  // kernels/model/model.hpp: hyperparameters, tensors and tokenizer of one mapped file;
               // immutable, shareable
 
+// Which layers are computed here: first .. end - 1; end 0: to the last one.
+struct layer_range {
+  std::uint32_t first = 0, end = 0;
+};
+
 struct engine_settings {
   int threads = 0;  // 0: the machine's cores
   std::uint64_t kv_bytes =
@@ -42,6 +48,7 @@ struct engine_settings {
   std::string variant =
       {};  // "" = best of this machine; else "reference", "portable", "avx2", "avx512", "amx"
   std::vector<int> affinity = {};  // cores to pin the worker threads to; empty: no pinning
+  layer_range layers = {};         // of a stage (stage.hpp); an engine has all
 };
 
 // One sequence's share of a step: tokens[i] stands at position `position + i`; blocks[p / 16] holds
@@ -97,6 +104,9 @@ class engine {
   // batch_tokens_max tokens; nothing is then computed.
   virtual result<step_logits> step(std::span<const sequence_step> batch) = 0;
   virtual engine_counters counters() const { return {}; }
+  // Why what it held is gone: every further step fails, and its blocks hold nothing. nullopt: it is
+  // sound, whatever a single step may have failed with.
+  virtual std::optional<error> lost() const { return std::nullopt; }
 };
 
 result<std::unique_ptr<engine>> make_cpu_engine(std::shared_ptr<const model> weights,
@@ -107,6 +117,7 @@ struct memory_need {
   std::uint64_t weight_bytes = 0;
   std::uint64_t kv_block_bytes = 0;
 };
-memory_need cpu_memory_need(const model& weights, kv_type kv = kv_type::f16);
+memory_need cpu_memory_need(const model& weights, kv_type kv = kv_type::f16,
+                            layer_range layers = {});
 
 }  // namespace troupe::kernels

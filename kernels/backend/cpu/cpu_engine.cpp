@@ -143,26 +143,34 @@ void cpu_engine::reserve(std::uint32_t rows) {
   grow(up_, rows * std::uint64_t{shape_.feed_forward});
   grow(cosines_, rows * std::uint64_t{shape_.head_dimension});
   grow(sines_, rows * std::uint64_t{shape_.head_dimension});
+  if (parts_.layers.end < shape_.layers) return;
   grow(logits_, plan_.logits_of().size() * std::uint64_t{shape_.vocabulary});
   grow(hidden_, plan_.hidden_of().size() * std::uint64_t{shape_.embedding});
 }
 
-void cpu_engine::embed() {
+// The rows that the first layer here reads: the tokens' embeddings, or what the stage before gave.
+void cpu_engine::begin_rows(std::span<const float> stream) {
   const std::uint64_t width = shape_.embedding;
   const tensor_view& table = *parts_.source->embedding;
   const std::uint64_t row_bytes = table.bytes.size() / shape_.vocabulary;
   const std::span<const planned_row> rows = plan_.rows();
-  for_row_ranges(
-      static_cast<std::uint32_t>(rows.size()), width, [&](std::uint32_t begin, std::uint32_t end) {
-        for (std::uint32_t r = begin; r < end; ++r) {
-          decode_row(
-              table.type,
-              table.bytes.subspan(static_cast<std::uint64_t>(rows[r].token) * row_bytes, row_bytes),
-              std::span(stream_).subspan(r * width, width));
-          angles_.fill(rows[r].position, &cosines_[r * shape_.head_dimension],
-                       &sines_[r * shape_.head_dimension]);
-        }
-      });
+  const auto embed = [&](std::uint32_t r) {
+    decode_row(
+        table.type,
+        table.bytes.subspan(static_cast<std::uint64_t>(rows[r].token) * row_bytes, row_bytes),
+        std::span(stream_).subspan(r * width, width));
+  };
+  for_row_ranges(static_cast<std::uint32_t>(rows.size()), width,
+                 [&](std::uint32_t begin, std::uint32_t end) {
+                   for (std::uint32_t r = begin; r < end; ++r) {
+                     if (parts_.layers.first == 0)
+                       embed(r);
+                     else
+                       std::copy_n(&stream[r * width], width, &stream_[r * width]);
+                     angles_.fill(rows[r].position, &cosines_[r * shape_.head_dimension],
+                                  &sines_[r * shape_.head_dimension]);
+                   }
+                 });
 }
 
 void cpu_engine::store_keys_values(const kv_layer& store) {
@@ -307,23 +315,40 @@ std::uint32_t cpu_engine::pick_best() {
   return left;
 }
 
-result<step_logits> cpu_engine::step(std::span<const sequence_step> batch) try {
+result<step_logits> cpu_engine::step(std::span<const sequence_step> batch) {
+  auto passed = pass(batch, {});
+  if (!passed) return passed.failure();
+  return passed->logits;
+}
+
+result<stage_output> cpu_engine::pass(std::span<const sequence_step> batch,
+                                      std::span<const float> stream) try {
   if (status planned = plan_.make(batch); !planned) return planned.failure();
-  if (plan_.rows().empty()) return step_logits{};
-  reserve(static_cast<std::uint32_t>(plan_.rows().size()));
-  embed();
-  for (std::uint32_t i = 0; i < shape_.layers; ++i) compute_layer(i, i + 1 == shape_.layers);
+  const std::uint64_t width = shape_.embedding, count = plan_.rows().size();
+  if (parts_.layers.first > 0 && stream.size() != count * width)
+    return error{error_code::invalid_argument,
+                 std::to_string(stream.size()) + " values came for " + std::to_string(count) +
+                     " rows of " + std::to_string(width),
+                 "hand on what the stage before gave"};
+  if (count == 0) return stage_output{};
+  reserve(static_cast<std::uint32_t>(count));
+  begin_rows(stream);
+  const bool last = parts_.layers.end == shape_.layers;
+  const auto here = static_cast<std::uint32_t>(parts_.weights.layers.size());
+  for (std::uint32_t i = 0; i < here; ++i) compute_layer(i, last && i + 1 == here);
+  ++counters_.steps;
+  if (!last) return stage_output{.stream = std::span<const float>(stream_).first(count * width)};
   keep_hidden_rows();
   const std::uint32_t all = static_cast<std::uint32_t>(plan_.logits_of().size());
   if (all > 0) compute_logits(all);
   const std::uint32_t rows = pick_best();
-  ++counters_.steps;
-  return step_logits{
-      .values = std::span<const float>(logits_).first(rows * std::uint64_t{shape_.vocabulary}),
-      .rows = rows,
-      .hidden = std::span<const float>(hidden_).first(plan_.hidden_of().size() *
-                                                      std::uint64_t{shape_.embedding}),
-      .best = best_};
+  return stage_output{
+      .stream = {},
+      .logits = {
+          .values = std::span<const float>(logits_).first(rows * std::uint64_t{shape_.vocabulary}),
+          .rows = rows,
+          .hidden = std::span<const float>(hidden_).first(plan_.hidden_of().size() * width),
+          .best = best_}};
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory for the rows of this step",
                "lower batch_tokens_max or ask for fewer logits"};

@@ -18,6 +18,7 @@
 #include "kernels/model/model.hpp"
 #include "kernels/ops/rope.hpp"
 #include "kernels/ops/row_ops.hpp"
+#include "kernels/stage.hpp"
 
 namespace troupe::kernels {
 
@@ -33,12 +34,17 @@ class cpu_engine final : public engine {
     std::unique_ptr<kv_store> store;
     cpu_weights weights;
     std::uint32_t batch_tokens_max = 0;
+    layer_range layers;  // its end is named
   };
   explicit cpu_engine(parts from);
 
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
   engine_counters counters() const override { return counters_; }
+
+  // As a stage (kernels/stage.hpp).
+  layer_range layers() const { return parts_.layers; }
+  result<stage_output> pass(std::span<const sequence_step> batch, std::span<const float> stream);
 
  private:
   // One matrix product of a phase. Products of one phase share no output.
@@ -50,8 +56,8 @@ class cpu_engine final : public engine {
   };
 
   void reserve(std::uint32_t rows);
-  void embed();
-  void compute_layer(std::uint32_t index, bool last);
+  void begin_rows(std::span<const float> stream);
+  void compute_layer(std::uint32_t index, bool last);  // index: from the first layer here
   void compute_attention(const cpu_layer& layer, const kv_layer& store, bool last);
   void compute_feed_forward(const cpu_layer& layer, std::uint32_t rows);
   void store_keys_values(const kv_layer& store);

@@ -42,11 +42,12 @@ class weight_loader {
 
 }  // namespace
 
-cpu_weights cpu_weights::load(const model& source, const matmul_backend& backend,
-                              thread_pool& pool) {
+cpu_weights cpu_weights::load(const model& source, layer_range layers,
+                              const matmul_backend& backend, thread_pool& pool) {
   weight_loader loader(backend, pool);
   cpu_weights weights;
-  for (const layer_tensors& tensors : source.layers)
+  for (std::uint32_t i = layers.first; i < layers.end; ++i) {
+    const layer_tensors& tensors = source.layers[i];
     weights.layers.push_back({.attention_norm = decode(*tensors.attention_norm),
                               .feed_forward_norm = decode(*tensors.feed_forward_norm),
                               .query = loader.pack(*tensors.query),
@@ -56,8 +57,11 @@ cpu_weights cpu_weights::load(const model& source, const matmul_backend& backend
                               .gate = loader.pack(*tensors.gate),
                               .up = loader.pack(*tensors.up),
                               .down = loader.pack(*tensors.down)});
-  weights.output_norm = decode(*source.output_norm);
-  weights.output = loader.pack(*source.output);
+  }
+  if (layers.end == source.shape.layers) {
+    weights.output_norm = decode(*source.output_norm);
+    weights.output = loader.pack(*source.output);
+  }
   weights.bytes = loader.bytes();
   return weights;
 }

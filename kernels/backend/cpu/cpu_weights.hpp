@@ -9,6 +9,7 @@
 
 #include "config/outcome.hpp"
 #include "kernels/backend/cpu/thread_pool.hpp"
+#include "kernels/engine.hpp"
 #include "kernels/model/model.hpp"
 #include "kernels/ops/matmul.hpp"
 
@@ -27,13 +28,14 @@ struct cpu_layer {
 };
 
 struct cpu_weights {
-  std::vector<cpu_layer> layers;
-  std::vector<float> output_norm;
+  std::vector<cpu_layer> layers;   // of the range that was loaded
+  std::vector<float> output_norm;  // this and the output: with the last layer alone
   cpu_matrix output;
   std::uint64_t bytes = 0;  // memory that they take, mapped pages of float types included
 
   // Throws std::bad_alloc where memory runs out.
-  static cpu_weights load(const model& source, const matmul_backend& backend, thread_pool& pool);
+  static cpu_weights load(const model& source, layer_range layers, const matmul_backend& backend,
+                          thread_pool& pool);
 };
 
 }  // namespace troupe::kernels

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "kernels/ops/matmul.hpp"
+#include "kernels/stage.hpp"
 #include "tests/unit/kernels/engine_random_model.hpp"
 
 using namespace troupe::kernels;
@@ -50,6 +51,7 @@ const recipe recipes[] = {
      .factors = true,
      .seed = 6},
     {.layers = 1, .embedding = 32, .feed_forward = 32, .heads = 2, .heads_kv = 1, .seed = 7},
+    {.layers = 5, .factors = true, .seed = 8},
 };
 
 const random_model& model_of(std::size_t which) {
@@ -97,6 +99,29 @@ struct dice {
   }
 };
 
+// The same model as stages of random length.
+std::unique_ptr<engine> make_in_parts(std::size_t which, const std::string& variant, kv_type kv,
+                                      dice& any) {
+  const auto weights = model_of(which).get();
+  std::vector<std::unique_ptr<stage>> stages;
+  for (std::uint32_t first = 0; first < weights->shape.layers;) {
+    const std::uint32_t end = first + 1 + any.below(weights->shape.layers - first);
+    auto made = make_cpu_stage(weights, {.threads = 1 + static_cast<int>(any.below(2)),
+                                         .kv_bytes = 0,
+                                         .kv = kv,
+                                         .batch_tokens_max = 256,
+                                         .variant = variant,
+                                         .affinity = {},
+                                         .layers = {first, end}});
+    REQUIRE_MESSAGE(made.ok(), (made.ok() ? "" : made.failure().text()));
+    stages.push_back(std::move(*made));
+    first = end;
+  }
+  auto made = make_split_engine(weights, 256, std::move(stages));
+  REQUIRE(made.ok());
+  return std::move(*made);
+}
+
 // One random step: some sequences go on by some tokens each, and the logits must be the expected
 // ones.
 void advance(engine& on, std::vector<sequence>& sequences, std::uint32_t vocabulary, dice& any) {
@@ -136,7 +161,7 @@ void advance(engine& on, std::vector<sequence>& sequences, std::uint32_t vocabul
 
 }  // namespace
 
-TEST_CASE("engine: batches, chunks, blocks, threads and variants never change a bit") {
+TEST_CASE("engine: batches, chunks, blocks, threads, variants and parts never change a bit") {
   std::map<std::pair<std::size_t, kv_type>, std::unique_ptr<engine>> references;
   CHECK(rc::check("random schedules", [&] {
     dice any{*rc::gen::noShrink(rc::gen::resize(100, rc::gen::arbitrary<std::uint64_t>()))};
@@ -147,7 +172,9 @@ TEST_CASE("engine: batches, chunks, blocks, threads and variants never change a 
     const std::uint32_t vocabulary = recipes[which].vocabulary;
     const auto variants = matmul_variants();
     const std::string variant(variants[any.below(variants.size())]);
-    const auto on = make(which, variant, 1 + static_cast<int>(any.below(3)), kv);
+    const auto on = any.below(3) == 0
+                        ? make_in_parts(which, variant, kv, any)
+                        : make(which, variant, 1 + static_cast<int>(any.below(3)), kv);
 
     std::vector<block_id> ids(on->description().kv_blocks);
     std::iota(ids.begin(), ids.end(), 0u);
@@ -157,7 +184,7 @@ TEST_CASE("engine: batches, chunks, blocks, threads and variants never change a 
     std::vector<sequence> sequences(1 + any.below(3));
     std::size_t used = 0;
     for (sequence& s : sequences) {
-      s.tokens.resize(1 + any.below(34));
+      s.tokens.resize(1 + any.below(60));
       for (token_id& token : s.tokens) token = static_cast<token_id>(any.below(vocabulary));
       s.expected = alone(*reference, s.tokens);
       for (std::size_t b = 0; b < (s.tokens.size() + 15) / 16; ++b) s.blocks.push_back(ids[used++]);
