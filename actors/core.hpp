@@ -29,6 +29,10 @@ class post_office {
  public:
   virtual ~post_office() = default;
   virtual void post(envelope_ptr message) = 0;
+  // In this order, all to one actor of this node, which is woken once.
+  virtual void post_together(std::vector<envelope_ptr> messages) {
+    for (envelope_ptr& message : messages) post(std::move(message));
+  }
 };
 
 // A fresh reply to `request`: sender and target swapped, correlation, attempt and trace carried

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <random>
 
+#include "cluster/gateway/held_steps.hpp"
 #include "cluster/journal/journal_writer.hpp"
 
 namespace troupe::cluster {
@@ -96,6 +97,7 @@ class gateway_role : public role {
     begin(now);
     if (journals_ && failed_at_ && now - *failed_at_ >= journal_retry) retry(now);
     carry_out(core_.tick(now));
+    office_.post_together(steps_.take());
   }
 
  private:
@@ -154,8 +156,8 @@ class gateway_role : public role {
   void carry_out(gateway_effects effects) {
     for (const std::string& line : effects.log) spdlog::info("{}", line);
     if (journal_) journal_->write(std::move(effects.journal));
-    // Before the messages: a job's end is one of these, and closes its story.
-    for (envelope_ptr& message : effects.told) office_.post(std::move(message));
+    steps_.hold(std::move(effects.told));
+    office_.post_together(steps_.before(effects.messages));
     for (envelope_ptr& message : effects.messages) office_.post(std::move(message));
     show();  // last: who sees nothing left to do may end the process
   }
@@ -177,6 +179,7 @@ class gateway_role : public role {
   bool began_ = false;
   std::optional<time_point_us> failed_at_;  // of the journal's last failure or new beginning
   post_office& office_;
+  held_steps steps_;
   std::shared_ptr<gateway_gauge> shown_;
   std::unique_ptr<open_journal> journal_;  // last: its thread ends first
 };

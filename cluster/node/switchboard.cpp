@@ -56,6 +56,13 @@ void switchboard::post(envelope_ptr message) {
   bounce(*message, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
 }
 
+void switchboard::post_together(std::vector<envelope_ptr> messages) {
+  if (messages.empty()) return;
+  const role_handle handle = role_of(messages.front()->target().actor());
+  if (handle && handle.deliver(messages)) return;
+  for (const envelope_ptr& message : messages) return_refused(handle, *message);
+}
+
 role_handle switchboard::role_of(std::string_view actor) const {
   const std::shared_lock lock{guard_};
   const auto found = roles_.find(actor);

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/shell/role_actor.hpp"
 #include "cluster/link/link.hpp"
@@ -22,6 +23,10 @@ namespace troupe::cluster {
 
 inline constexpr std::array<std::string_view, 4> client_reach = {"gateway", "node", "monitoring",
                                                                  "model_loader"};
+
+// Actors that wait for, or keep something of, another node.
+inline constexpr std::array<std::string_view, 5> told_of_losses = {
+    "gateway", "inference", "model_loader", "stages", "stage_desk"};
 
 // Their work on a message is short, and a job's tokens pass through them.
 inline constexpr std::array<std::string_view, 2> inline_roles = {"gateway", "node"};
@@ -45,6 +50,7 @@ class switchboard final : public post_office {
   void lend_lane(loop_lane* lane) { lent_lane_ = lane; }
 
   void post(envelope_ptr message) override;
+  void post_together(std::vector<envelope_ptr> messages) override;
   // What came in together, in order: each actor gets its share at once.
   // Actors of inline_roles run on the calling thread, through its lane (null: all on workers).
   void arrive(const link::peer_view& from, std::span<envelope_ptr> messages,

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -24,12 +25,22 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-// Of one round's figures to those of the same round without monitoring.
-double median_ratio(const std::vector<load_round>& rounds, std::size_t kind,
-                    double load_figures::*what) {
+struct ratio_figure {
+  double median = 0;
+  double low = 0, high = 0;  // with 95 % probability the true median lies between
+};
+
+// Of one window's figures to those of the same window without monitoring. The interval is that of
+// the sign test: it asks nothing of how the figures are spread.
+ratio_figure ratio_of(const std::vector<load_round>& windows, std::size_t kind,
+                      double load_figures::*what) {
   std::vector<double> ratios;
-  for (const load_round& round : rounds) ratios.push_back(round[kind].*what / (round[0].*what));
-  return median(ratios);
+  for (const load_round& window : windows) ratios.push_back(window[kind].*what / (window[0].*what));
+  std::sort(ratios.begin(), ratios.end());
+  const auto count = static_cast<double>(ratios.size());
+  const double aside = std::max(0.0, std::floor((count - 1.96 * std::sqrt(count)) / 2));
+  const auto left_out = static_cast<std::size_t>(aside);
+  return {median(ratios), ratios[left_out], ratios[ratios.size() - 1 - left_out]};
 }
 
 double median_figure(const std::vector<load_round>& rounds, std::size_t kind,
@@ -49,22 +60,29 @@ int bench_load(monitoring_bench_request request) {
   static constexpr const char* names[] = {"without", "with", "watched"};
   nlohmann::ordered_json document = nlohmann::ordered_json::array();
   if (!request.json)
-    std::printf("%-8s %10s %14s %8s %8s   medians of %zu rounds, %u streams\n", "", "tokens/s",
-                "CPU us/token", "ratio", "ratio", rounds->size(), request.load.streams);
+    std::printf(
+        "%-8s %9s %13s   ratio to a node without (95 %% interval)      medians of %zu windows, %u "
+        "streams\n",
+        "", "tokens/s", "CPU us/token", rounds->size(), request.load.streams);
   for (std::size_t kind = 0; kind < std::size(names); ++kind) {
     const double speed = median_figure(*rounds, kind, &load_figures::tokens_per_second);
     const double cpu = median_figure(*rounds, kind, &load_figures::cpu_us_per_token);
-    const double speed_ratio = median_ratio(*rounds, kind, &load_figures::tokens_per_second);
-    const double cpu_ratio = median_ratio(*rounds, kind, &load_figures::cpu_us_per_token);
+    const ratio_figure speeds = ratio_of(*rounds, kind, &load_figures::tokens_per_second);
+    const ratio_figure cpus = ratio_of(*rounds, kind, &load_figures::cpu_us_per_token);
     if (request.json)
       document.push_back({{"monitoring", names[kind]},
                           {"tokens_per_second", speed},
                           {"cpu_us_per_token", cpu},
-                          {"tokens_per_second_ratio", speed_ratio},
-                          {"cpu_ratio", cpu_ratio}});
+                          {"tokens_per_second_ratio", speeds.median},
+                          {"tokens_per_second_ratio_95", {speeds.low, speeds.high}},
+                          {"cpu_ratio", cpus.median},
+                          {"cpu_ratio_95", {cpus.low, cpus.high}}});
+    else if (kind == 0)
+      std::printf("%-8s %9.1f %13.1f\n", names[kind], speed, cpu);
     else
-      std::printf("%-8s %10.1f %14.1f %8.4f %8.4f\n", names[kind], speed, cpu, speed_ratio,
-                  cpu_ratio);
+      std::printf("%-8s %9.1f %13.1f   %.4f (%.4f to %.4f), CPU %.4f (%.4f to %.4f)\n", names[kind],
+                  speed, cpu, speeds.median, speeds.low, speeds.high, cpus.median, cpus.low,
+                  cpus.high);
   }
   if (request.json) std::cout << document.dump(2) << "\n";
   return exit_fine;
@@ -107,6 +125,9 @@ void add_bench_monitoring(CLI::App& app, action& chosen) {
       ->check(CLI::ExistingFile);
   command.add_option("--load-rounds", given->load.rounds, "rounds of such nodes")
       ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command.add_option("--windows", given->load.windows, "seconds of load on each node in a round")
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command.add_option("--streams", given->load.streams, "jobs at once")
       ->check(CLI::Range(1, 64))

@@ -1,12 +1,10 @@
 #include "tools/cli/monitoring_load.hpp"
 
 #include <signal.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <atomic>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <thread>
 
@@ -21,17 +19,13 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds ready_wait{60'000}, token_wait{60'000}, end_wait{10'000}, look_wait{2'000};
-constexpr milliseconds warm_up{1'000}, look_every{500};
+constexpr milliseconds warm_up{300}, look_every{500};
 
 double cpu_seconds(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1)));
-  std::string skipped;
-  for (int i = 3; i < 14; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  clockid_t clock = 0;
+  timespec used{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 // One node with one model, for one measurement.
@@ -110,16 +104,17 @@ void keep_looking(const std::string& at, std::atomic<bool>& stopping) {
   }
 }
 
-result<load_figures> measure(const monitoring_load_wish& wish, bool monitored, bool watched) {
-  loaded_node node;
-  if (status fine = node.start(wish, monitored); !fine) return fine.failure();
+result<load_figures> measure(const monitoring_load_wish& wish, const loaded_node& node,
+                             std::uint32_t window, bool watched) {
   std::atomic<std::uint64_t> tokens = 0;
   std::atomic<bool> stopping = false, failed = false;
   load_figures out;
   {
     std::vector<std::jthread> threads;
     for (std::uint32_t i = 0; i < wish.streams; ++i)
-      threads.emplace_back([&, i] { keep_busy(wish, node.at(), i, tokens, stopping, failed); });
+      threads.emplace_back([&, i] {
+        keep_busy(wish, node.at(), window * wish.streams + i, tokens, stopping, failed);
+      });
     if (watched) threads.emplace_back([&] { keep_looking(node.at(), stopping); });
     std::this_thread::sleep_for(warm_up);
     const auto began = steady_clock::now();
@@ -139,20 +134,31 @@ result<load_figures> measure(const monitoring_load_wish& wish, bool monitored, b
   return out;
 }
 
-}  // namespace
-
-result<std::vector<load_round>> bench_monitoring_load(const monitoring_load_wish& wish) {
-  std::vector<load_round> out;
-  for (std::uint32_t round = 0; round < wish.rounds; ++round) {
+// The nodes stand side by side and are loaded in turn, a second each: what the machine does
+// meanwhile meets all alike.
+status measure_round(const monitoring_load_wish& wish, std::vector<load_round>& out) {
+  std::array<loaded_node, std::tuple_size_v<load_round>> nodes;
+  for (std::size_t kind = 0; kind < nodes.size(); ++kind)
+    if (status fine = nodes[kind].start(wish, kind > 0); !fine) return fine;
+  for (std::uint32_t window = 0; window < wish.windows; ++window) {
     load_round figures;
     for (std::size_t i = 0; i < figures.size(); ++i) {
-      const std::size_t kind = (i + round) % figures.size();  // each is first in turn
-      auto got = measure(wish, kind > 0, kind == 2);
+      const std::size_t kind = (i + window) % figures.size();  // each is first in turn
+      auto got = measure(wish, nodes[kind], window, kind == 2);
       if (!got) return got.failure();
       figures[kind] = *got;
     }
     out.push_back(figures);
   }
+  return {};
+}
+
+}  // namespace
+
+result<std::vector<load_round>> bench_monitoring_load(const monitoring_load_wish& wish) {
+  std::vector<load_round> out;
+  for (std::uint32_t round = 0; round < wish.rounds; ++round)
+    if (status fine = measure_round(wish, out); !fine) return fine.failure();
   return out;
 }
 

@@ -1,5 +1,5 @@
-// What monitoring costs a node that serves: the same load on a fresh node without it, with it, and
-// with somebody who looks twice a second, in turn.
+// What monitoring costs a node that serves: the same load, in turn, on a node without it, one with
+// it, and one with somebody who looks twice a second.
 #pragma once
 
 #include <array>
@@ -14,10 +14,11 @@ namespace troupe::cli {
 
 struct monitoring_load_wish {
   std::filesystem::path daemon, model;
-  std::uint32_t rounds = 5;   // each with one node of each kind
-  std::uint32_t streams = 4;  // jobs at once, each of tokens_max tokens
+  std::uint32_t rounds = 3;    // each with three fresh nodes
+  std::uint32_t windows = 15;  // of load on each node in a round
+  std::uint32_t streams = 4;   // jobs at once, each of tokens_max tokens
   std::uint32_t tokens_max = 64;
-  std::chrono::milliseconds measured{4'000};  // after a second that does not count
+  std::chrono::milliseconds measured{1'000};  // of a window, after a start that does not count
 };
 
 struct load_figures {
@@ -25,7 +26,7 @@ struct load_figures {
   double cpu_us_per_token = 0;  // of the node's process, all threads
 };
 
-// One round: [0] without monitoring, [1] with it, [2] watched.
+// One window: [0] without monitoring, [1] with it, [2] watched.
 using load_round = std::array<load_figures, 3>;
 
 // Errors: unavailable where the node does not start or serves nothing.

@@ -91,11 +91,24 @@ void add_parts(status_tables& tables, const json& node) {
   for (const json& model : part(node, "models")) {
     std::string state = word(model, "state");
     if (!word(model, "failure").empty()) state += ": " + word(model, "failure");
+    for (const json& elsewhere : part(model, "stages"))
+      state += ", " + count(elsewhere, "layers") + " layers at " + word(elsewhere, "node");
     tables.models.add(
         {name, word(model, "name"), state, word(model, "quantization"),
          fixed(number(model, "parameters") / 1e6, 1) + " M", size_text(number(model, "size_bytes")),
          size_text(number(model, "weight_bytes")), size_text(number(model, "kv_bytes")),
          count(model, "context_tokens"), word(model, "digest").substr(0, 12)});
+  }
+  for (const json& stage : part(node, "stages")) {
+    const std::string digest = word(stage, "model_digest");
+    std::string model = "?";
+    for (const json& one : part(node, "models"))
+      if (word(one, "digest") == digest) model = word(one, "name");
+    tables.models.add({name, model,
+                       "layers " + count(stage, "layer_first") + " to " +
+                           fixed(number(stage, "layer_end") - 1, 0) + " for " + word(stage, "head"),
+                       "", "", "", size_text(number(stage, "weight_bytes")),
+                       size_text(number(stage, "kv_bytes")), "", digest.substr(0, 12)});
   }
   for (const json& tier : part(part(node, "cache"), "tiers"))
     tables.caches.add({name, word(tier, "name"),

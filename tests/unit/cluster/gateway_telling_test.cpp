@@ -3,6 +3,7 @@
 
 #include "actors/monitoring/span_ids.hpp"
 #include "actors/monitoring/story_spans.hpp"
+#include "cluster/gateway/held_steps.hpp"
 #include "gateway_stage.hpp"
 
 using namespace troupe;
@@ -203,4 +204,47 @@ TEST_CASE("a gateway whose node wants no monitoring tells nothing of a job, and 
   CHECK(stage.next(E::kJobFinished));
   CHECK(stage.told.empty());
   CHECK_FALSE(stage.next(E::kObserveJob));
+}
+
+TEST_CASE(
+    "steps are told in one go: with a story's end, with the jobs shown, or at the next tick") {
+  const auto step_of_kind = [](proto::StepKind kind) {
+    auto message = std::make_shared<proto::Envelope>();
+    message->mutable_observe_step()->set_kind(kind);
+    return message;
+  };
+  held_steps held;
+  std::vector<envelope_ptr> messages;
+  held.hold({step_of_kind(proto::STEP_TAKEN), step_of_kind(proto::STEP_ROUTED)});
+  CHECK(held.before(messages).empty());
+
+  auto end = std::make_shared<proto::Envelope>();
+  end->mutable_observe_job();
+  auto other = std::make_shared<proto::Envelope>();
+  other->mutable_job_finished();
+  messages = {end, other};
+  const auto told = held.before(messages);
+  REQUIRE(told.size() == 3);
+  CHECK(told[0]->observe_step().kind() == proto::STEP_TAKEN);
+  CHECK(told[2]->has_observe_job());
+  CHECK(messages == std::vector<envelope_ptr>{other});
+  CHECK(held.take().empty());
+
+  held.hold({step_of_kind(proto::STEP_TAKEN)});
+  auto shown = std::make_shared<proto::Envelope>();
+  shown->mutable_jobs_shown();
+  messages = {shown};
+  CHECK(held.before(messages).size() == 1);
+  CHECK(messages.size() == 1);
+
+  messages.clear();
+  held.hold({step_of_kind(proto::STEP_REFUSED)});
+  CHECK(held.before(messages).size() == 1);
+  held.hold({step_of_kind(proto::STEP_TAKEN)});
+  CHECK(held.take().size() == 1);
+  for (std::size_t i = 0; i + 1 < held_steps::held_max; ++i)
+    held.hold({step_of_kind(proto::STEP_ROUTED)});
+  CHECK(held.before(messages).empty());
+  held.hold({step_of_kind(proto::STEP_ROUTED)});
+  CHECK(held.before(messages).size() == held_steps::held_max);
 }
