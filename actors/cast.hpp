@@ -71,6 +71,20 @@ inline constexpr cast_row cast[] = {
      "blocks_released", "NOT_FOUND", repeat::safe, 2'000},
     {"blocks_released", "inference", "gateway", "how many were freed", "", "", repeat::safe, 0},
 
+    {"engine_lost", "inference", "model_loader",
+     "the engine's other parts are gone, and it with them", "", "", repeat::safe, 0},
+
+    {"open_stage", "inference", "stages", "compute these layers of that model for me",
+     "stage_opened", "RESOURCE_EXHAUSTED DATA_CORRUPT UNSUPPORTED INVALID_ARGUMENT NOT_FOUND",
+     repeat::safe, 600'000},
+    {"stage_opened", "stages", "stage_desk", "it is ready; what it has room for", "", "",
+     repeat::safe, 0},
+    {"step_stage", "inference", "stages", "the rows of one step, as far as they are",
+     "stage_stepped", "NOT_FOUND INVALID_ARGUMENT", repeat::safe, 30'000},
+    {"stage_stepped", "stages", "stage_desk", "the rows behind its layers, or what they mean", "",
+     "", repeat::safe, 0},
+    {"close_stage", "inference", "stages", "it is not needed any more", "", "", repeat::safe, 0},
+
     {"list_models", "any", "model_loader", "which models are there", "model_list", "", repeat::safe,
      5'000},
     {"model_list", "model_loader", "any", "the node's models and their state", "", "", repeat::safe,

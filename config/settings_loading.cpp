@@ -10,6 +10,7 @@
 
 #include "config/objective.hpp"
 #include "config/settings_yaml.hpp"
+#include "config/written_split.hpp"
 
 namespace troupe {
 namespace {
@@ -154,6 +155,10 @@ void settings_loading::check_relations() {
   if (s.duration("membership.heartbeat_interval") * 2 > s.duration("membership.down_after"))
     clash("membership.heartbeat_interval", "membership.down_after",
           "at most half of membership.down_after");
+  for (const std::string& wish : s.list("models.split"))
+    if (!read_split(wish))
+      problem(s.origin("models.split"), "models.split",
+              "found \"" + wish + "\"; allowed: MODEL:NODE=LAYERS[:NODE=LAYERS...]");
   for (const std::string& wish : s.list("monitoring.objectives"))
     if (!read_objective(wish))
       problem(s.origin("monitoring.objectives"), "monitoring.objectives",

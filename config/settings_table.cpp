@@ -85,6 +85,19 @@ constexpr setting_row rows[] = {
      "Memory that weights and KV of all loaded models may take; 0 takes three quarters of the "
      "machine's."},
 
+    {"models.split", text_list, "", "", 0, 64, false,
+     "Models whose last layers other nodes compute, each as MODEL:NODE=LAYERS[:NODE=LAYERS...] in "
+     "the order of the layers; the first layers are this node's. Answers are those of the whole "
+     "model."},
+    {"stages.memory_max", bytes, "bytes", "0", 0, 64 * tib, false,
+     "Memory that this node gives to layers of other nodes' models, beside models.memory_max; 0 "
+     "takes "
+     "a quarter of the machine's."},
+    {"stages.step_wait", duration, "", "30s", 100 * ms, hour, false,
+     "A node that computes layers of this one's models has so long for its share of a step; then "
+     "the "
+     "model is loaded again."},
+
     {"inference.enabled", flag, "", "true", 0, 0, false,
      "Whether this node computes answers; without it the node is a gateway only."},
     {"inference.threads", integer, "threads", "0", 0, 1024, false,

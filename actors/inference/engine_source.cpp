@@ -13,14 +13,17 @@ namespace {
 
 class configured_engine_source final : public engine_source {
  public:
-  configured_engine_source(const inference_settings& settings, cuda_maker on_gpu)
-      : settings_(settings), on_gpu_(std::move(on_gpu)) {}
+  configured_engine_source(const inference_settings& settings, cuda_maker on_gpu,
+                           stage_opener remote)
+      : settings_(settings), on_gpu_(std::move(on_gpu)), remote_(std::move(remote)) {}
 
   result<made_engine> make(const proto::LoadEngine& wish) override {
     const auto begin = std::chrono::steady_clock::now();
     auto weights = kernels::model::open(wish.path());
     if (!weights) return weights.failure();
-    const kernels::memory_need need = kernels::cpu_memory_need(**weights, settings_.kv);
+    const auto own = own_layers(wish, (*weights)->shape.layers);
+    if (!own) return own.failure();
+    const kernels::memory_need need = kernels::cpu_memory_need(**weights, settings_.kv, *own);
     if (wish.weight_bytes_max() > 0 && need.weight_bytes > wish.weight_bytes_max())
       return error{error_code::resource_exhausted,
                    "the weights of " + wish.path() + " take " + std::to_string(need.weight_bytes) +
@@ -34,9 +37,13 @@ class configured_engine_source final : public engine_source {
     engine_settings.variant = settings_.variant;
     engine_settings.affinity = settings_.affinity;
     made_engine made;
-    if (settings_.engine != engine_choice::cpu) made = make_on_gpu(*weights, engine_settings, need);
+    const bool whole = wish.stages().empty();
+    if (whole && settings_.engine != engine_choice::cpu)
+      made = make_on_gpu(*weights, engine_settings, need);
     if (made.engine == nullptr) {
-      auto engine = kernels::make_cpu_engine(*weights, engine_settings);
+      engine_settings.layers = *own;
+      auto engine = whole ? kernels::make_cpu_engine(*weights, engine_settings)
+                          : make_in_parts(*weights, engine_settings, wish);
       if (!engine) return engine.failure();
       made.engine = std::move(*engine);
       auto canary = run_canary(*made.engine, *(*weights)->words, settings_.canary_tokens);
@@ -53,6 +60,50 @@ class configured_engine_source final : public engine_source {
   }
 
  private:
+  // All but those of the other nodes.
+  result<kernels::layer_range> own_layers(const proto::LoadEngine& wish,
+                                          std::uint32_t layers) const {
+    std::uint64_t elsewhere = 0;
+    for (const proto::StagePart& part : wish.stages()) elsewhere += part.layers();
+    if (elsewhere > 0 && !remote_)
+      return error{error_code::unsupported, "this node computes no model in parts", {}};
+    if (elsewhere >= layers)
+      return error{error_code::invalid_argument,
+                   "the split of " + wish.name() + " gives " + std::to_string(elsewhere) + " of " +
+                       std::to_string(layers) + " layers to other nodes",
+                   "leave at least one to this node in models.split"};
+    return kernels::layer_range{0, layers - static_cast<std::uint32_t>(elsewhere)};
+  }
+
+  // Own layers first; the other nodes open theirs one after the other.
+  result<std::unique_ptr<kernels::engine>> make_in_parts(
+      const std::shared_ptr<const kernels::model>& weights,
+      const kernels::engine_settings& settings, const proto::LoadEngine& wish) {
+    auto here = kernels::make_cpu_stage(weights, settings);
+    if (!here) return here.failure();
+    remote_stage_wish next;
+    next.digest = wish.model_digest();
+    next.kv_blocks = (*here)->description().kv_blocks;
+    next.kv = settings.kv;
+    next.batch_tokens_max = settings.batch_tokens_max;
+    next.vocabulary = weights->shape.vocabulary;
+    next.embedding = weights->shape.embedding;
+    next.open_wait = settings_.stage_open_wait;
+    next.step_wait = settings_.stage_step_wait;
+    next.layers.end = (*here)->layers().end;
+    std::vector<std::unique_ptr<kernels::stage>> stages;
+    stages.push_back(std::move(*here));
+    for (const proto::StagePart& part : wish.stages()) {
+      next.node = part.node();
+      next.layers = {next.layers.end, next.layers.end + part.layers()};
+      next.last = next.layers.end == weights->shape.layers;
+      auto opened = remote_(next);
+      if (!opened) return opened.failure();
+      stages.push_back(std::move(*opened));
+    }
+    return kernels::make_split_engine(weights, settings.batch_tokens_max, std::move(stages));
+  }
+
   // Without an engine where the GPU is refused.
   made_engine make_on_gpu(const std::shared_ptr<const kernels::model>& weights,
                           const kernels::engine_settings& settings,
@@ -95,13 +146,14 @@ class configured_engine_source final : public engine_source {
 
   inference_settings settings_;
   cuda_maker on_gpu_;
+  stage_opener remote_;
 };
 
 }  // namespace
 
 std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
-                                                  cuda_maker on_gpu) {
-  return std::make_shared<configured_engine_source>(settings, std::move(on_gpu));
+                                                  cuda_maker on_gpu, stage_opener remote) {
+  return std::make_shared<configured_engine_source>(settings, std::move(on_gpu), std::move(remote));
 }
 
 result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,

@@ -15,6 +15,7 @@
 
 #include "actors/inference/inference_core.hpp"
 #include "actors/inference/inference_settings.hpp"
+#include "actors/stages/remote_stage.hpp"
 #include "kernels/engine.hpp"
 
 namespace troupe {
@@ -34,8 +35,11 @@ using cuda_maker = std::function<result<std::unique_ptr<kernels::engine>>(
     std::shared_ptr<const kernels::model>, const kernels::engine_settings&,
     const kernels::cuda_settings&)>;
 
+// remote: opens the parts of a model that other nodes compute; null: such a model is refused. Own
+// layers of a model in parts are computed by the processor.
 std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
-                                                  cuda_maker on_gpu = kernels::make_cuda_engine);
+                                                  cuda_maker on_gpu = kernels::make_cuda_engine,
+                                                  stage_opener remote = nullptr);
 
 // The first `count` greedy tokens after a fixed prompt, end tokens not regarded: equal wherever
 // file and numerics class are equal. The engine's blocks must be free; their content is

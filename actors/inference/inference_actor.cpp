@@ -81,7 +81,12 @@ void inference_role::work(time_point_us now) {
   const auto logits = engines_.at(batch->digest)->step(batch->steps);
   const auto took =
       std::chrono::duration_cast<time_point_us>(std::chrono::steady_clock::now() - begin);
+  const std::string digest = batch->digest;
   carry_out(core_.absorb(*batch, logits, now + took));
+  if (const auto why = engines_.at(digest)->lost()) {
+    spdlog::error("engine_lost model={} reason=\"{}\"", digest, why->text());
+    carry_out(core_.lose_engine(digest, *why, now + took));
+  }
   show_load(now);
 }
 
@@ -108,7 +113,10 @@ void inference_role::show_load(time_point_us now) {
   load_->running = count.running;
   load_->waiting = count.waiting;
   load_->frames_fenced = count.frames_fenced;
-  load_->set_engines(core_.engines());
+  engine_uses uses = core_.engines();
+  for (const auto& [digest, engine] : engines_)
+    if (const auto at = uses.find(digest); at != uses.end()) at->second.device = engine->counters();
+  load_->set_engines(std::move(uses));
   constexpr time_point_us window{1'000'000};
   if (now - mark_ < window) return;
   const double seconds = std::chrono::duration<double>(now - mark_).count();
@@ -123,13 +131,20 @@ void inference_role::show_load(time_point_us now) {
 
 role_handle spawn_inference(caf::actor_system& system, const inference_settings& settings,
                             post_office& office, std::shared_ptr<actor_gauge> gauge,
-                            std::shared_ptr<inference_load> load) {
+                            std::shared_ptr<inference_load> load,
+                            std::shared_ptr<stage_desk> desk) {
   role_plan plan;
   plan.name = "inference";
   plan.gauge = std::move(gauge);
   plan.detached = true;
-  plan.make = [settings, &office, load](notify_self notify) -> std::unique_ptr<role> {
-    inference_aside aside{make_engine_source(settings), std::make_unique<background_thread>(),
+  stage_opener remote;
+  if (desk)
+    remote = [desk, &office](const remote_stage_wish& wish) {
+      return open_remote_stage(desk, office, wish);
+    };
+  plan.make = [settings, &office, load, remote](notify_self notify) -> std::unique_ptr<role> {
+    inference_aside aside{make_engine_source(settings, kernels::make_cuda_engine, remote),
+                          std::make_unique<background_thread>(),
                           std::make_unique<background_thread>()};
     return std::make_unique<inference_role>(settings, office, std::move(notify), std::move(aside),
                                             load);

@@ -225,6 +225,29 @@ inference_core::effects inference_core::lose_node(const std::string& node, time_
   return {};
 }
 
+inference_core::effects inference_core::lose_engine(const std::string& digest, const error& why,
+                                                    time_point_us) {
+  effects out;
+  if (!slots_.contains(digest)) return out;
+  fail_where(
+      {error_code::unavailable, why.message, why.mend},
+      [&](const sequence& s) { return s.digest == digest; }, out);
+  slots_.erase(digest);
+  out.drops.push_back(digest);
+  auto told = std::make_shared<proto::Envelope>();
+  told->mutable_sender()->set_node(settings_.node);
+  told->mutable_sender()->set_actor("inference");
+  told->mutable_target()->set_node(settings_.node);
+  told->mutable_target()->set_actor("model_loader");
+  told->mutable_engine_lost()->set_model_digest(digest);
+  proto::Error& reason = *told->mutable_engine_lost()->mutable_error();
+  reason.set_code(static_cast<proto::Error::Code>(why.code));
+  reason.set_message(why.message);
+  reason.set_mend(why.mend);
+  out.posts.push_back(std::move(told));
+  return out;
+}
+
 inference_core::effects inference_core::tick(time_point_us now) {
   effects out;
   clock_ = std::max(clock_, now);

@@ -85,6 +85,9 @@ class inference_core {
   effects constraint_made(const constraint_wish& wish, const result<made_constraint>& made,
                           time_point_us now);
   effects lose_node(const std::string& node, time_point_us now);
+  // The engine says that what it held is gone: its sequences fail, it is dropped, the loader is
+  // told.
+  effects lose_engine(const std::string& digest, const error& why, time_point_us now);
   effects tick(time_point_us now);  // deadlines, sequences without credit
 
   // plan() gives a batch, or waits for company until held_until().

@@ -47,7 +47,9 @@ struct inference_settings {
   std::uint32_t tenants_kept = 4096;  // tenants without a sequence whose share is remembered
   std::uint32_t fences_kept = 8192;   // ended jobs whose fence is remembered
   std::uint32_t canary_tokens = 8;
-  std::uint32_t prefixes_shown_max = 256;          // names of KV blocks in inference_load
+  std::chrono::milliseconds stage_open_wait{600'000};  // for another node's part of a model
+  std::chrono::milliseconds stage_step_wait{30'000};   // for its share of one step
+  std::uint32_t prefixes_shown_max = 256;              // names of KV blocks in inference_load
   std::chrono::milliseconds credit_wait{300'000};  // a sequence without credit for so long is ended
   std::chrono::milliseconds stall_grace{250};      // without credit for so long, others may take
                                                    // its memory
@@ -61,6 +63,7 @@ struct engine_use {
   std::uint64_t preemptions = 0;
   std::uint64_t prefix_tokens_asked = 0;  // prompt tokens of admitted sequences
   std::uint64_t prefix_tokens_hit = 0;    // of these, those whose KV was there already
+  kernels::engine_counters device;
 };
 using engine_uses = std::map<std::string, engine_use>;  // by the model's digest
 

@@ -43,6 +43,9 @@ loader_core::effects loader_core::step(const envelope_ptr& message, time_point_u
     case proto::Envelope::kLoadModel:
       load_model(message, now, out);
       break;
+    case proto::Envelope::kEngineLost:
+      engine_lost(*message, now, out);
+      break;
     case proto::Envelope::kUnloadModel:
       unload_model(message, now, out);
       break;
@@ -125,6 +128,18 @@ proto::ModelDescription loader_core::describe(const entry& e) const {
     to.set_parameters(e.facts->parameters);
     to.set_has_chat_template(e.facts->chat.has_template);
     to.set_chat_template_failure(e.facts->chat.failure);
+  }
+  if (const model_split* split = split_of(e))
+    for (const model_split::part& part : split->parts) {
+      proto::StagePart& told = *to.add_stages();
+      told.set_node(part.node);
+      told.set_layers(part.layers);
+    }
+  if (e.state == proto::ON_DISK && e.retry_at) {
+    to.set_load_refusal(proto::WAITS_FOR_NODE);
+  } else if (e.state == proto::ON_DISK && e.facts && least_bytes(e) > memory_max_) {
+    to.set_load_refusal(proto::TOO_LARGE);
+    to.set_failure(too_large(e, 0).text());
   }
   if (e.state == proto::READY) {
     to.set_engine(e.engine.engine());
@@ -210,12 +225,9 @@ void loader_core::scanned(const files_scanned& report, time_point_us now, effect
     entry& e = *at->second;
     const bool gone = !e.file.path.empty() && !seen.contains(e.file.path.string()) &&
                       !e.examining && (e.state == proto::ON_DISK || e.state == proto::MODEL_FAILED);
-    if (gone) {
-      refuse_all(e.loads, {error_code::not_found, "the file of model " + e.name + " is gone", {}},
-                 out);
-      refuse_all(e.prompts, {error_code::not_found, "the file of model " + e.name + " is gone", {}},
-                 out);
-    }
+    const error why{error_code::not_found, "the file of model " + e.name + " is gone", {}};
+    if (gone)
+      for (std::vector<waiter>* who : {&e.loads, &e.prompts, &e.files}) refuse_all(*who, why, out);
     at = gone ? entries_.erase(at) : std::next(at);
   }
   scanned_once_ = true;
@@ -256,6 +268,7 @@ void loader_core::examined(const file_examined& report, time_point_us now, effec
     save(out);
   }
   for (const waiter& w : std::exchange(e.prompts, {})) answer_prompt(e, *w.request, out);
+  answer_files(e, out);
   if (std::exchange(e.load_wanted, false)) begin_load(e, now, out);
   resolve_lookups(now, out);
 }
@@ -376,8 +389,7 @@ void loader_core::fail(entry& e, const error& why, effects& out) {
   e.load_wanted = false;
   e.fetch.reset();
   e.engine.Clear();
-  refuse_all(e.loads, why, out);
-  refuse_all(e.prompts, why, out);
+  for (std::vector<waiter>* who : {&e.loads, &e.prompts, &e.files}) refuse_all(*who, why, out);
 }
 
 void loader_core::expire(time_point_us now, effects& out) {
@@ -394,8 +406,7 @@ void loader_core::expire(time_point_us now, effects& out) {
     refuse_all(over, late, out);
   };
   for (auto& [name, e] : entries_) {
-    sift(e->loads);
-    sift(e->prompts);
+    for (std::vector<waiter>* who : {&e->loads, &e->prompts, &e->files}) sift(*who);
   }
   sift(early_requests_);
   std::erase_if(lookups_, [&](const auto& at) {
@@ -409,6 +420,7 @@ void loader_core::expire(time_point_us now, effects& out) {
 loader_core::effects loader_core::tick(time_point_us now) {
   effects out;
   expire(now, out);
+  retry_loads(now, out);
   std::vector<asked> late;
   std::erase_if(asked_, [&](const auto& at) {
     if (at.second.expires > now) return false;

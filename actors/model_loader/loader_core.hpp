@@ -64,8 +64,11 @@ class loader_core {
     std::uint64_t weight_bytes = 0, kv_bytes = 0;  // of the budget, while LOADING or READY
     time_point_us last_used{};
     std::vector<waiter> loads, prompts;
+    std::vector<waiter> files;  // LoadModel for the file alone
     std::unique_ptr<model_fetch> fetch;
-    std::string digest;  // known before the facts while FETCHING
+    std::string digest;                     // known before the facts while FETCHING
+    std::optional<time_point_us> retry_at;  // of a load that other nodes did not make possible
+    std::uint32_t failed_loads = 0;         // in a row
   };
   struct lookup {  // a LoadModel for a model not known here
     waiter who;
@@ -101,6 +104,15 @@ class loader_core {
   std::string list_told() const;
   void examine(entry& e, effects& out);
   void load(entry& e, time_point_us now, effects& out);
+  void queue(entry& e, waiter who, time_point_us now, effects& out);
+  void answer_files(entry& e, effects& out);
+  void engine_lost(const proto::Envelope& message, time_point_us now, effects& out);
+  void put_off(entry& e, const error& why, time_point_us now, effects& out);
+  void retry_loads(time_point_us now, effects& out);
+  std::uint64_t least_bytes(const entry& e) const;
+  error too_large(const entry& e, std::uint64_t in_use) const;
+  const model_split* split_of(const entry& e) const;
+  kernels::memory_need need_of(const entry& e) const;  // of this node's layers
   void begin_load(entry& e, time_point_us now, effects& out);
   std::optional<error> make_room(entry& e, time_point_us now, effects& out);
   void engine_loaded(entry& e, const proto::EngineLoaded& loaded, time_point_us now, effects& out);

@@ -102,6 +102,9 @@ void loader_core::request_failed(const asked& request, const error& why, time_po
                           {why.code, "from node " + request.node + ": " + why.message, {}}),
           now, out);
   } else if (request.what == asked::about::load && e.state == proto::LOADING) {
+    const bool never = why.code == error_code::invalid_argument ||
+                       why.code == error_code::unsupported || why.code == error_code::data_corrupt;
+    if (split_of(e) != nullptr && !never) return put_off(e, why, now, out);
     fail(e, why, out);
     if (why.code != error_code::unavailable) return;
     e.state = proto::ON_DISK;  // the inference actor is away: its restart loads it
@@ -121,9 +124,9 @@ void loader_core::resolve_lookup(std::uint64_t id, time_point_us now, effects& o
   lookup& here = at->second;
   const std::string wish = here.who.request->load_model().model();
   if (entry* const e = find(wish)) {
-    e->loads.push_back(here.who);
+    const waiter who = here.who;
     lookups_.erase(at);
-    load(*e, now, out);
+    queue(*e, who, now, out);
     return;
   }
   const bool hashing = std::any_of(entries_.begin(), entries_.end(),
@@ -160,8 +163,7 @@ void loader_core::ask_holders(std::uint64_t id, lookup& at, time_point_us now, e
 void loader_core::begin_fetch(lookup from, time_point_us now, effects& out) {
   const proto::ModelDescription& what = *from.found;
   if (entry* const known = find(what.digest())) {  // here under another name, or already on its way
-    known->loads.push_back(from.who);
-    load(*known, now, out);
+    queue(*known, from.who, now, out);
     return;
   }
   std::string name = is_safe_name(what.name()) ? what.name() : what.digest();
@@ -176,7 +178,7 @@ void loader_core::begin_fetch(lookup from, time_point_us now, effects& out) {
   fresh->name = name;
   fresh->digest = what.digest();
   fresh->state = proto::FETCHING;
-  fresh->loads.push_back(from.who);
+  (wish.file_only() ? fresh->files : fresh->loads).push_back(from.who);
   fresh->fetch = std::make_unique<model_fetch>(settings_, what.digest(), what.size_bytes(),
                                                std::move(holders));
   const bool resume = memory_.partial(name) == what.digest();
@@ -234,7 +236,7 @@ void loader_core::partial_done(const partial_finished& report, time_point_us now
                           report.digest);
   save(out);
   examine(e, out);
-  e.load_wanted = true;
+  e.load_wanted = !e.loads.empty();
   e.last_used = now;
 }
 

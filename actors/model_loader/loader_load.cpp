@@ -21,9 +21,8 @@ std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::uint64_t>::max() : sum;
 }
 
-std::uint64_t kv_bytes_for(const model_facts& facts, std::uint64_t tokens) {
-  const std::uint64_t blocks = (tokens + kernels::kv_block_tokens - 1) / kernels::kv_block_tokens;
-  return times(blocks, facts.need.kv_block_bytes);
+std::uint64_t kv_bytes_for(const kernels::memory_need& need, std::uint64_t tokens) {
+  return times(kernels::blocks_for(tokens), need.kv_block_bytes);
 }
 
 template <class Ids>
@@ -55,11 +54,11 @@ void loader_core::load_model(const envelope_ptr& message, time_point_us now, eff
     out.commands.push_back(scan_files{});  // it may just have been put there
     return;
   }
-  if (e->loads.size() >= settings_.waiting_requests_max) {
-    out.posts.push_back(
-        refuse(*message, proto::Error::RESOURCE_EXHAUSTED,
-               std::to_string(e->loads.size()) + " requests wait for this model already",
-               "try again later"));
+  if (const std::size_t waiting = e->loads.size() + e->files.size();
+      waiting >= settings_.waiting_requests_max) {
+    out.posts.push_back(refuse(*message, proto::Error::RESOURCE_EXHAUSTED,
+                               std::to_string(waiting) + " requests wait for this model already",
+                               "try again later"));
     return;
   }
   for (int i = 0; i < std::min(wish.holders_size(), 16); ++i) {
@@ -69,8 +68,7 @@ void loader_core::load_model(const envelope_ptr& message, time_point_us now, eff
     ask(std::move(question), {asked::about::canary, e->name, 0, {}, {}}, wish.holders(i),
         "model_loader", settings_.holder_wait, now, out);
   }
-  e->loads.push_back(waiting(message, now));
-  load(*e, now, out);
+  queue(*e, waiting(message, now), now, out);
 }
 
 void loader_core::load(entry& e, time_point_us now, effects& out) {
@@ -106,15 +104,33 @@ std::uint64_t loader_core::memory_used() const {
   return used;
 }
 
+// Weights, and the least KV that is of use.
+std::uint64_t loader_core::least_bytes(const entry& e) const {
+  const kernels::memory_need need = need_of(e);
+  const std::uint64_t context = std::max(1u, e.facts->context_tokens);
+  return plus(need.weight_bytes,
+              settings_.kv_bytes > 0
+                  ? settings_.kv_bytes
+                  : kv_bytes_for(need, std::min<std::uint64_t>(context, kv_tokens_least)));
+}
+
+error loader_core::too_large(const entry& e, std::uint64_t in_use) const {
+  return {error_code::resource_exhausted,
+          "model " + e.name + " needs " + std::to_string(least_bytes(e)) + " bytes (weights " +
+              std::to_string(need_of(e).weight_bytes) + "); the budget is " +
+              std::to_string(memory_max_) + ", of which " + std::to_string(in_use) +
+              " are in use by models that are busy",
+          "raise the node's memory budget, unload a model, take a smaller quantization, or give "
+          "layers to another node (models.split)"};
+}
+
 // Takes the model's share of the budget, unloading what is idle, least recently used first. Nothing
 // is unloaded where that would not be enough.
 std::optional<error> loader_core::make_room(entry& e, time_point_us now, effects& out) {
-  const std::uint64_t weights = e.facts->need.weight_bytes;
+  const kernels::memory_need need = need_of(e);
+  const std::uint64_t weights = need.weight_bytes;
   const std::uint64_t context = std::max(1u, e.facts->context_tokens);
-  const std::uint64_t least = plus(
-      weights, settings_.kv_bytes > 0
-                   ? settings_.kv_bytes
-                   : kv_bytes_for(*e.facts, std::min<std::uint64_t>(context, kv_tokens_least)));
+  const std::uint64_t least = least_bytes(e);
   std::vector<entry*> idle;
   std::uint64_t idle_bytes = 0;
   for (const auto& [name, other] : entries_) {
@@ -125,13 +141,7 @@ std::optional<error> loader_core::make_room(entry& e, time_point_us now, effects
     idle_bytes += other->weight_bytes + other->kv_bytes;
   }
   const std::uint64_t used = memory_used();
-  if (plus(used - idle_bytes, least) > memory_max_)
-    return error{error_code::resource_exhausted,
-                 "model " + e.name + " needs " + std::to_string(least) + " bytes (weights " +
-                     std::to_string(weights) + "); the budget is " + std::to_string(memory_max_) +
-                     ", of which " + std::to_string(used - idle_bytes) +
-                     " are in use by models that are busy",
-                 "raise the node's memory budget, unload a model, or take a smaller quantization"};
+  if (plus(used - idle_bytes, least) > memory_max_) return too_large(e, used - idle_bytes);
   std::sort(idle.begin(), idle.end(), [](const entry* a, const entry* b) {
     return std::pair{a->last_used, a->name} < std::pair{b->last_used, b->name};
   });
@@ -141,7 +151,7 @@ std::optional<error> loader_core::make_room(entry& e, time_point_us now, effects
   }
   const std::uint64_t wanted = settings_.kv_bytes > 0
                                    ? settings_.kv_bytes
-                                   : kv_bytes_for(*e.facts, times(context, kv_sequences_wanted));
+                                   : kv_bytes_for(need, times(context, kv_sequences_wanted));
   const std::uint64_t left = memory_max_ - memory_used() - weights;
   e.weight_bytes = weights;
   e.kv_bytes = std::min(wanted, left);
@@ -156,6 +166,7 @@ void loader_core::begin_load(entry& e, time_point_us now, effects& out) {
   }
   e.state = proto::LOADING;
   e.failure.clear();
+  e.retry_at.reset();
   auto message = std::make_shared<proto::Envelope>();
   proto::LoadEngine& wish = *message->mutable_load_engine();
   wish.set_model_digest(e.digest);
@@ -163,6 +174,12 @@ void loader_core::begin_load(entry& e, time_point_us now, effects& out) {
   wish.set_weight_bytes_max(e.weight_bytes);
   wish.set_kv_bytes(e.kv_bytes);
   wish.set_name(e.name);
+  if (const model_split* split = split_of(e))
+    for (const model_split::part& part : split->parts) {
+      proto::StagePart& to = *wish.add_stages();
+      to.set_node(part.node);
+      to.set_layers(part.layers);
+    }
   ask(std::move(message), {asked::about::load, e.name, 0, {}, {}}, settings_.node, "inference",
       settings_.load_wait, now, out);
 }
@@ -176,6 +193,7 @@ void loader_core::engine_loaded(entry& e, const proto::EngineLoaded& loaded, tim
   }
   e.state = proto::READY;
   e.engine = loaded;
+  e.failed_loads = 0;
   if (loaded.weight_bytes() > 0) e.weight_bytes = loaded.weight_bytes();
   if (loaded.kv_bytes() > 0) e.kv_bytes = loaded.kv_bytes();
   load(e, now, out);
@@ -254,6 +272,7 @@ void loader_core::unload_model(const envelope_ptr& message, time_point_us now, e
     return;
   }
   if (e->state == proto::READY) unload(*e, now, out);
+  e->retry_at.reset();
   auto reply = std::make_shared<proto::Envelope>(reply_to(*message));
   reply->mutable_model_unloaded()->set_digest(e->digest);
   out.posts.push_back(std::move(reply));

@@ -17,12 +17,23 @@ struct configured_model {
   std::filesystem::path path;
 };
 
+// A model whose last layers other nodes compute, in order; the first ones are this node's.
+struct model_split {
+  struct part {
+    std::string node;
+    std::uint32_t layers = 0;
+  };
+  std::string model;  // its name here
+  std::vector<part> parts;
+};
+
 struct loader_settings {
   std::string node;  // own node's name
   std::vector<std::filesystem::path>
       directories;                       // searched for *.gguf, not below; a missing one is created
   std::vector<configured_model> models;  // named files outside the directories
   std::vector<std::string> load_at_start;  // names or digests
+  std::vector<model_split> splits;
   std::filesystem::path
       fetch_directory;               // fetched models go here; empty: the first of `directories`
   std::filesystem::path state_file;  // digests and canaries already known; empty: nothing is kept

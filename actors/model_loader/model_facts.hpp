@@ -26,6 +26,8 @@ struct model_facts {
   std::uint64_t parameters = 0;
   std::uint32_t context_tokens = 0;
   kernels::memory_need need;
+  // Of each layer alone; the last one's has the output's weights.
+  std::vector<kernels::memory_need> layers;
   std::shared_ptr<const kernels::tokenizer> words;
   chat_facts chat;
 };

@@ -114,6 +114,8 @@ class disk_model_files final : public model_files {
       facts.architecture = **named;
     facts.context_tokens = model.shape.context_tokens;
     facts.need = kernels::cpu_memory_need(model, settings_.kv);
+    for (std::uint32_t i = 0; i < model.shape.layers; ++i)
+      facts.layers.push_back(kernels::cpu_memory_need(model, settings_.kv, {i, i + 1}));
     facts.words = model.words;
     facts.chat = chat_facts_of(*model.file, *model.words);
     std::map<std::string_view, std::uint64_t> elements_by_type;

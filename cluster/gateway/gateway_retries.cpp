@@ -67,6 +67,15 @@ void gateway_core::wait_for_node(job_record& job, bool some_rest, step& s) {
   job.waiting_since = s.now;
   job.because = some_rest ? "every node that could compute it rests after failures"
                           : "no node that is up can compute it";
+  const auto refused = some_rest ? std::nullopt : load_refusal_of(*view_, job.digest);
+  if (refused) {
+    job.because = refused->why.message;
+    job.last_error = wire_error(static_cast<proto::Error::Code>(refused->why.code),
+                                refused->why.message, refused->why.mend);
+    if (refused->waits)
+      job.patient_until =
+          std::max<time_point_us>(job.patient_until, s.now + settings_.recovery_wait);
+  }
   tell(job, proto::STEP_WAITING, s);
   if (!some_rest) return;
   job.patient_until = std::max<time_point_us>(

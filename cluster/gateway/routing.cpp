@@ -68,6 +68,8 @@ std::optional<int> state_rank(const member& m, const proto::ModelDescription* mo
     case proto::READY:
       return 0;
     case proto::ON_DISK:
+      if (model->load_refusal() != proto::LOADABLE) return std::nullopt;
+      [[fallthrough]];
     case proto::LOADING:
       return m.self ? 1 : 2;
     case proto::FETCHING:
@@ -142,6 +144,23 @@ result<std::optional<std::string>> resolve_model(const cluster_view& view,
                "the name " + std::string(wanted) + " means " +
                    std::to_string(nodes_by_digest.size()) + " different files: " + found,
                "name the digest instead"};
+}
+
+std::optional<load_refused> load_refusal_of(const cluster_view& view, std::string_view digest) {
+  std::optional<load_refused> out;
+  for (const member& m : view.members) {
+    const proto::ModelDescription* model = find_model(m, digest);
+    if (!computes(m) || !model || model->state() != proto::ON_DISK) continue;
+    const bool waits = model->load_refusal() == proto::WAITS_FOR_NODE;
+    if (model->load_refusal() == proto::LOADABLE || (out && !waits)) continue;
+    out = {
+        waits,
+        {waits ? error_code::unavailable : error_code::resource_exhausted,
+         "node " + m.name + " cannot load it: " + model->failure(),
+         waits ? "start the node that is missing" : "give a node more memory, or split the model"}};
+    if (waits) break;
+  }
+  return out;
 }
 
 std::uint64_t start_cost(std::uint64_t prompt_tokens, std::uint64_t held_tokens,

@@ -24,6 +24,14 @@ namespace troupe::cluster {
 // read: unsupported, with the reason.
 result<std::optional<std::string>> resolve_model(const cluster_view& view, std::string_view wanted);
 
+// Why a node that has the model's file does not load it; one that waits for another node goes
+// first.
+struct load_refused {
+  bool waits = false;
+  error why;
+};
+std::optional<load_refused> load_refusal_of(const cluster_view& view, std::string_view digest);
+
 struct worker_wish {
   std::string digest;
   std::string numerics_class;                    // preferred, where known; empty: any

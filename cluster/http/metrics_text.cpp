@@ -31,6 +31,13 @@ void write_engines(std::string& out, const proto::NodeMetrics& node) {
        [](const E& e) { return e.prefix_tokens_asked(); });
   each("prefix_cache_hits_total", "counter", "Prompt tokens whose KV was there already",
        [](const E& e) { return e.prefix_tokens_hit(); });
+  each("engine_steps_total", "counter", "Steps that this node's engine computed",
+       [](const E& e) { return e.steps(); });
+  each("engine_steps_replayed_total", "counter",
+       "Of these, steps of a GPU that were one recorded graph",
+       [](const E& e) { return e.steps_replayed(); });
+  each("engine_graphs_recorded_total", "counter", "Graphs that a GPU's steps were recorded as",
+       [](const E& e) { return e.graphs_recorded(); });
 }
 
 void write_histogram(std::string& out, const histogram_kind& kind, int place,

@@ -75,13 +75,13 @@ void node_daemon::tell_links_to_node_actor() {
 void node_daemon::tell_gone_peers() {
   const std::lock_guard lock{peers_guard_};
   for (const std::string& name : gone_)
-    for (const char* actor : {"gateway", "inference", "model_loader"})
-      board_.notice(actor, std::make_shared<troupe::node_lost>(name));
+    for (const std::string_view actor : told_of_losses)
+      board_.notice(std::string(actor), std::make_shared<troupe::node_lost>(name));
 }
 
 status node_daemon::begin() {
   std::vector<std::string> actors = {"monitoring", "cache_tier"};
-  if (settings_.computes) actors.push_back("inference");
+  if (settings_.computes) actors.insert(actors.end(), {"stage_desk", "inference", "stages"});
   for (const char* actor : {"model_loader", "gateway", "node"}) actors.push_back(actor);
   if (settings_.node.chaos.enabled) settings_.link.faults = std::make_shared<link::link_faults>();
   system_.emplace(config_);
@@ -218,6 +218,7 @@ int node_daemon::stop(milliseconds wait_max) {
 }
 
 bool node_daemon::stop_roles() {
+  desk_->close();  // for whom the inference actor may wait
   for (const auto& [actor, handle] : roles_) handle.stop();
   const auto until = steady_clock::now() + roles_end_wait;
   const auto alive = [this] {

@@ -32,6 +32,7 @@ monitoring_sources node_daemon::sources() {
     read_memory(status);
     meter_.read(status, settings_.state_directory);
     gpus_.read(status);
+    for (proto::StageShown& stage : stages_->shown()) *status.add_stages() = std::move(stage);
     status.set_disk_bytes_free(disk_bytes_free(settings_.state_directory));
     proto::JobCounters& jobs = *status.mutable_jobs();
     jobs.set_accepted(gateway_shown_->accepted);
@@ -60,7 +61,9 @@ role_handle node_daemon::make(const std::string& actor) {
   }
   if (actor == "cache_tier") return spawn_cache_tier(*system_, settings_.cache, board_, gauge);
   if (actor == "inference")
-    return spawn_inference(*system_, settings_.inference, board_, gauge, load_);
+    return spawn_inference(*system_, settings_.inference, board_, gauge, load_, desk_);
+  if (actor == "stages") return spawn_stages(*system_, settings_.stages, board_, gauge, stages_);
+  if (actor == "stage_desk") return spawn_stage_desk(*system_, desk_, gauge);
   if (actor == "model_loader")
     return spawn_model_loader(*system_, settings_.loader, board_, gauge, load_);
   if (actor == "gateway") {  // a higher epoch at each start, also within one process

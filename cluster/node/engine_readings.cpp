@@ -14,6 +14,9 @@ void read_engines(const inference_load& load, proto::NodeMetrics& to) {
     engine.set_prefix_tokens_asked(use.prefix_tokens_asked);
     engine.set_prefix_tokens_hit(use.prefix_tokens_hit);
     engine.set_preemptions(use.preemptions);
+    engine.set_steps(use.device.steps);
+    engine.set_steps_replayed(use.device.steps_replayed);
+    engine.set_graphs_recorded(use.device.graphs_recorded);
   }
 }
 

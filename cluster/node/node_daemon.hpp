@@ -45,6 +45,7 @@ class node_daemon final : public daemon, private link::link_events {
         board_(settings_.name),
         budget_(settings_.restarts_max, settings_.restart_window),
         config_(settings_.workers),
+        desk_(std::make_shared<stage_desk>(settings_.name)),
         keys_(settings_) {}
 
   ~node_daemon() override { close(); }
@@ -97,6 +98,8 @@ class node_daemon final : public daemon, private link::link_events {
   std::optional<loop_lane> http_lane_;  // of the HTTP door's
   std::map<std::string, std::shared_ptr<actor_gauge>> gauges_;
   std::map<std::string, role_handle> roles_;
+  std::shared_ptr<stage_desk> desk_;
+  std::shared_ptr<stages_load> stages_ = std::make_shared<stages_load>();
   std::shared_ptr<inference_load> load_ = std::make_shared<inference_load>();
   std::shared_ptr<gateway_gauge> gateway_shown_ = std::make_shared<gateway_gauge>();
   std::shared_ptr<last_heard> heard_ = std::make_shared<last_heard>();

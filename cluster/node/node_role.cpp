@@ -104,8 +104,9 @@ class node_role : public role {
         spdlog::info("node_left peer={} reason=\"{}\"", loss.node, loss.reason);
       else
         spdlog::warn("node_lost peer={} reason=\"{}\"", loss.node, loss.reason);
-      for (const char* actor : {"gateway", "inference", "model_loader"})
-        outside_.board->notice(actor, std::make_shared<troupe::node_lost>(loss.node, loss.died()));
+      for (const std::string_view actor : told_of_losses)
+        outside_.board->notice(std::string(actor),
+                               std::make_shared<troupe::node_lost>(loss.node, loss.died()));
     }
     for (const std::string& address : effects.dial) {
       const status dialled = outside_.dial ? outside_.dial(address) : status();

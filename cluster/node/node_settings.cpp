@@ -6,6 +6,7 @@
 #include <random>
 
 #include "config/objective.hpp"
+#include "config/written_split.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -74,6 +75,13 @@ loader_settings loader_part(const settings& from, const std::filesystem::path& s
   for (const std::string& folder : from.list("models.directories"))
     out.directories.emplace_back(folder);
   out.load_at_start = from.list("models.preload");
+  for (const std::string& text : from.list("models.split"))
+    if (const auto wish = read_split(text)) {
+      model_split& split = out.splits.emplace_back();
+      split.model = wish->model;
+      for (const written_split::part& part : wish->parts)
+        split.parts.push_back({part.node, part.layers});
+    }
   out.fetch = from.flag("models.fetch");
   out.fetch_directory = state / "models";
   out.state_file = state / "models.state";
@@ -102,6 +110,7 @@ inference_settings inference_part(const settings& from) {
                      .pool_large_bytes = from.bytes("gpu.pool_large_bytes"),
                      .reserve_bytes = from.bytes("gpu.reserve_bytes"),
                      .model_bytes_max = from.bytes("gpu.model_bytes_max")};
+  out.stage_step_wait = from.duration("stages.step_wait");
   out.kv = kv_type_of(from);
   out.batch_tokens_max = bounded<std::uint32_t>(from.integer("inference.batch_tokens_max"));
   out.batching = from.flag("inference.batching");
@@ -111,6 +120,17 @@ inference_settings inference_part(const settings& from) {
   out.ageing = from.duration("inference.ageing");
   out.sequences_running_max = bounded<std::uint32_t>(from.integer("inference.sequences_max"));
   out.sequences_waiting_max = bounded<std::uint32_t>(from.integer("inference.queue_max"));
+  return out;
+}
+
+stages_settings stages_part(const settings& from) {
+  stages_settings out;
+  const std::uint64_t memory = from.bytes("stages.memory_max");
+  out.memory_bytes_max = memory > 0 ? memory : machine_bytes() / 4;
+  out.threads = bounded<int>(from.integer("inference.threads"));
+  for (const std::int64_t core : from.integers("inference.affinity"))
+    out.affinity.push_back(static_cast<int>(core));
+  out.variant = from.text("inference.variant");
   return out;
 }
 
@@ -212,6 +232,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.inference = inference_part(from);
   out.inference.node = out.name;
   out.inference.incarnation = incarnation;
+  out.stages = stages_part(from);
+  out.stages.node = out.name;
   out.cache = cache_part(from);
   out.cache.node = out.name;
   out.monitoring = monitoring_part(from);

@@ -37,6 +37,7 @@ struct node_settings {
   node_role_settings node;
   loader_settings loader;
   inference_settings inference;
+  stages_settings stages;
   cache_settings cache;
   monitoring_settings monitoring;
   http::http_settings http;  // an empty listen: no HTTP

@@ -69,10 +69,12 @@ void reader::say(const std::string& gateway, proto::Envelope message) {
 void reader::submit(const std::string& job, const std::string& gateway, const std::string& address,
                     brings what) {
   if (!connected_to(gateway)) sessions_.erase(gateway);
-  if (!sessions_.contains(gateway))
+  if (!sessions_.contains(gateway)) {
+    ++opened_;
     sessions_[gateway] =
-        std::make_unique<session>(*this, clock_, net_, dice_.split(++opened_),
+        std::make_unique<session>(*this, clock_, net_, dice_.split(opened_),
                                   name_ + "-" + std::to_string(opened_), gateway, address, link_);
+  }
   reading& r = jobs_[job];
   r.gateway = gateway;
   r.correlation = ++correlation_;

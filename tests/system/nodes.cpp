@@ -50,7 +50,7 @@ node::node(const node_wish& wish) {
   std::string yaml = "node:\n  name: " + wish.name + "\n  state_dir: state\n  stop_wait: 2s\n" +
                      "link:\n  listen: " + wish.listen + "\n" + wish.link +
                      "models:\n  directories: [models]\n" +
-                     (wish.preloads ? "  preload: [tiny]\n" : "") +
+                     (wish.preloads ? "  preload: [tiny]\n" : "") + wish.models +
                      "membership:\n  heartbeat_interval: 100ms\n  down_after: 1500ms\n  peers: [";
   for (const std::string& peer : wish.peers) yaml += (yaml.back() == '[' ? "" : ", ") + peer;
   yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  kv_type: " + wish.kv_type +

@@ -29,6 +29,7 @@ struct node_wish {
   std::optional<std::string> chat_template = {};  // of the model, instead of its own; "": none
   std::string detach_grace = "30s";
   std::string link = {};                   // further lines of its link section
+  std::string models = {};                 // further lines of its models section
   bool chaos = false, supervised = false;  // faults may be done to it; its process may be ended
 };
 

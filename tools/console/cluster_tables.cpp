@@ -18,6 +18,13 @@ cell name(const std::string& text, tone look = tone::plain) {
   return {printable(text), look};
 }
 
+// As the node itself calls it; else the digest's beginning.
+std::string model_name(const proto::NodePart& node, const std::string& digest) {
+  for (const proto::ModelDescription& model : node.status().models())
+    if (model.digest() == digest) return model.name();
+  return digest.substr(0, 12);
+}
+
 cell number(std::uint64_t value, tone look = tone::plain) {
   return {std::to_string(value), value == 0 ? tone::faint : look, static_cast<double>(value)};
 }
@@ -200,6 +207,8 @@ table models_table(const scene& from) {
                                            static_cast<double>(model.size_bytes()))),
                  tone::warn, 1};
       if (model.state() == proto::MODEL_FAILED) state = {"FAILED", tone::bad, 0};
+      if (model.load_refusal() == proto::WAITS_FOR_NODE) state = {"waits", tone::bad, 0};
+      if (model.load_refusal() == proto::TOO_LARGE) state = {"too big", tone::faint, 5};
       cell memory{"", tone::faint, -1}, running, waiting;
       for (const proto::EngineMetrics& engine : node.engines())
         if (engine.model_digest() == model.digest()) {
@@ -209,9 +218,12 @@ table models_table(const scene& from) {
           waiting = number(engine.waiting(), tone::warn);
         }
       const std::uint64_t size = model.weight_bytes() ? model.weight_bytes() : model.size_bytes();
-      const std::string engine = model.state() == proto::MODEL_FAILED
-                                     ? model.failure()
-                                     : model.engine() + " " + model.quantization();
+      const bool unusable =
+          model.state() == proto::MODEL_FAILED || model.load_refusal() != proto::LOADABLE;
+      std::string engine = unusable ? model.failure() : model.engine() + " " + model.quantization();
+      for (const proto::StagePart& part : model.stages())
+        if (!unusable)
+          engine += ", " + std::to_string(part.layers()) + " layers at " + printable(part.node());
       out.rows.push_back(
           {"model " + node.node() + " " + model.digest(),
            {name(model.name()),
@@ -224,6 +236,23 @@ table models_table(const scene& from) {
             {},
             {},
             name(engine, tone::faint)}});
+    }
+    for (const proto::StageShown& stage : node.status().stages()) {
+      const auto bytes = static_cast<double>(stage.weight_bytes() + stage.kv_bytes());
+      out.rows.push_back(
+          {"stage " + node.node() + " " + stage.head() + " " + stage.model_digest(),
+           {name(model_name(node, stage.model_digest())),
+            name(node.node()),
+            {"part", tone::good, 3},
+            {"", tone::faint, -1},
+            {bytes_text(bytes), tone::plain, bytes},
+            {},
+            {},
+            {},
+            {},
+            name("layers " + std::to_string(stage.layer_first()) + " to " +
+                     std::to_string(stage.layer_end() - 1) + " for " + printable(stage.head()),
+                 tone::faint)}});
     }
   }
   return out;

@@ -80,7 +80,8 @@ std::vector<effect> step(console_state& state, const event& what);
 struct shown {
   moment when;
   proto::ClusterPicture nothing = {};
-  const proto::ClusterPicture& picture() const { return when.picture ? *when.picture : nothing; }
+  const proto::ClusterPicture& picture() const& { return when.picture ? *when.picture : nothing; }
+  const proto::ClusterPicture& picture() const&& = delete;  // it may lie in this
 };
 shown shown_by(const console_state& state);
 // Filtered and sorted.

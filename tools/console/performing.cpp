@@ -43,12 +43,13 @@ void ask(console_state& state, confirmation what) {
 
 void ask_drain(console_state& state) {
   if (is_past(state, "drain")) return;
-  const proto::NodePart* node = found_if(shown_by(state).picture(), state.view().selected, node_in);
+  const shown now = shown_by(state);
+  const proto::NodePart* node = found_if(now.picture(), state.view().selected, node_in);
   if (!node) return tell(state, "Select a node to drain it.", tone::warn);
   if (!node->up())
     return tell(state, printable(node->node()) + " is down: there is nothing to drain.",
                 tone::warn);
-  const worker_load load = load_of(shown_by(state).picture(), *node);
+  const worker_load load = load_of(now.picture(), *node);
   ask(state,
       {drain_node{node->node()}, "Drain " + printable(node->node()) + "?",
        "It takes no new jobs, lets its " + count_text(load.running + load.waiting, "job", "jobs") +
@@ -58,7 +59,8 @@ void ask_drain(console_state& state) {
 void ask_cancel(console_state& state) {
   if (is_past(state, "cancel")) return;
   const std::string id = state.doing == mode::story ? state.open_id : state.view().selected;
-  const proto::JobShown* job = found_if(shown_by(state).picture(), id, job_in);
+  const shown now = shown_by(state);
+  const proto::JobShown* job = found_if(now.picture(), id, job_in);
   if (!job) return tell(state, "That job has ended: there is nothing to cancel.", tone::warn);
   ask(state, {cancel_job{*job}, "Cancel job " + job_text(job->job_id()) + "?",
               "Its client gets the " + count_text(job->answer_tokens(), "token", "tokens") +
@@ -67,7 +69,8 @@ void ask_cancel(console_state& state) {
 
 void ask_unload(console_state& state) {
   if (is_past(state, "unload")) return;
-  for (const proto::NodePart& node : shown_by(state).picture().nodes())
+  const shown now = shown_by(state);
+  for (const proto::NodePart& node : now.picture().nodes())
     for (const proto::ModelDescription& model : node.status().models()) {
       if ("model " + node.node() + " " + model.digest() != state.view().selected) continue;
       if (model.state() != proto::READY)

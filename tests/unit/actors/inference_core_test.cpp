@@ -359,6 +359,29 @@ TEST_CASE("unloading fails running sequences as UNAVAILABLE and drops the engine
   CHECK_FALSE(b.core.has_work());
 }
 
+TEST_CASE("an engine that is lost fails its sequences, drops its blocks and tells the loader") {
+  bench b = ready();
+  b.add_model("other", 8, 64);
+  b.others.clear();
+  b.say(start_message({.tokens_max = 50}));
+  b.say(start_message({.id = "elsewhere", .tokens_max = 4, .digest = "other"}));
+  b.turn();
+  b.take(
+      b.core.lose_engine("model", {error_code::deadline_exceeded, "pc2 is silent", "look"}, b.now));
+  REQUIRE(b.of({}).failed);
+  CHECK(b.of({}).failed->error().code() == proto::Error::UNAVAILABLE);
+  CHECK_FALSE(b.of({.id = "elsewhere"}).failed);
+  REQUIRE(b.others.size() == 1);
+  CHECK(b.others[0].target().actor() == "model_loader");
+  CHECK(b.others[0].engine_lost().model_digest() == "model");
+  CHECK(b.others[0].engine_lost().error().code() == proto::Error::DEADLINE_EXCEEDED);
+  CHECK(b.core.blocks_of("model").second == 0);
+  b.run();
+  CHECK(b.of({.id = "elsewhere"}).finished);
+  b.take(b.core.lose_engine("model", {error_code::unavailable, "again", ""}, b.now));
+  CHECK(b.others.size() == 1);
+}
+
 TEST_CASE("what the engine cannot serve is refused with the numbers") {
   bench b = ready({}, 4, 40);
   const auto refused_with = [&](const job_wish& job) {

@@ -313,3 +313,102 @@ TEST_CASE("the disk: scanning, partial files, a wrong digest deletes, a right on
   CHECK(files->load_memory() == "text");
   fs::remove_all(root);
 }
+
+TEST_CASE(
+    "a model in parts takes memory for its own layers, and its engine is told of the others") {
+  loader_settings settings;
+  settings.splits = {{"alpha", {{"pc2", 3}, {"pc3", 2}}}};
+  settings.memory_bytes_max = 1000;  // the whole model would not fit
+  settings.kv_bytes = 100;
+  loader_bench b{disk_with({{"alpha", 'a'}}), settings};
+  b.load("alpha");
+  REQUIRE(b.to_inference.size() == 1);
+  const proto::LoadEngine& wish = b.to_inference[0]->load_engine();
+  CHECK(wish.weight_bytes_max() == 500);
+  CHECK(wish.kv_bytes() == 100);
+  REQUIRE(wish.stages_size() == 2);
+  CHECK(wish.stages(0).node() == "pc2");
+  CHECK(wish.stages(0).layers() == 3);
+  CHECK(wish.stages(1).node() == "pc3");
+}
+
+TEST_CASE("a model in parts that lost one is loaded again by itself, and by the next wish") {
+  loader_settings settings;
+  settings.splits = {{"alpha", {{"pc2", 3}}}};
+  loader_bench b{disk_with({{"alpha", 'a'}}), settings};
+  b.load("alpha");
+  b.inference_answers();
+  CHECK(b.model("alpha").state() == proto::READY);
+  const auto lost = [](const std::string& actor) {
+    auto message = letter("here", actor, "model_loader");
+    message->mutable_engine_lost()->set_model_digest(digest_of('a'));
+    message->mutable_engine_lost()->mutable_error()->set_message("node pc2 is down");
+    return message;
+  };
+  b.say(lost("gateway"));
+  CHECK(b.model("alpha").state() == proto::READY);  // not its word
+  b.say(lost("inference"));
+  CHECK(b.model("alpha").state() == proto::ON_DISK);
+  CHECK(b.model("alpha").failure() == "node pc2 is down");
+  CHECK(b.model("alpha").load_refusal() == proto::WAITS_FOR_NODE);
+  CHECK(b.model("alpha").stages(0).node() == "pc2");
+  const auto pass = [&](std::chrono::milliseconds time) {
+    b.now += time;
+    b.take(b.core->tick(b.now));
+  };
+  const auto fails = [&] {
+    REQUIRE(b.to_inference.size() == 1);
+    b.say(refuse(*std::exchange(b.to_inference, {}).front(), proto::Error::UNAVAILABLE, "gone"));
+    CHECK(b.model("alpha").state() == proto::ON_DISK);
+  };
+  pass(std::chrono::milliseconds(400));
+  CHECK(b.to_inference.empty());
+  pass(std::chrono::milliseconds(200));
+  fails();
+  pass(std::chrono::milliseconds(600));
+  CHECK(b.to_inference.empty());  // it waits longer each time
+  pass(std::chrono::milliseconds(500));
+  fails();
+  b.load("alpha", {}, 2);  // who wants it now has it tried now
+  fails();
+  CHECK(b.last().error().code() == proto::Error::UNAVAILABLE);
+  pass(std::chrono::seconds(15));
+  b.inference_answers();
+  CHECK(b.model("alpha").state() == proto::READY);
+  CHECK(b.model("alpha").load_refusal() == proto::LOADABLE);
+  b.say(lost("inference"));
+  auto unload = letter("gate", "gateway", "model_loader", 9);
+  unload->mutable_unload_model()->set_model("alpha");
+  b.say(unload);
+  pass(std::chrono::seconds(60));
+  CHECK(b.to_inference.empty());  // it is not wanted any more
+}
+
+TEST_CASE("a model that never fits the budget says so before anybody tries to load it") {
+  loader_settings settings;
+  settings.memory_bytes_max = 900;
+  loader_bench b{disk_with({{"alpha", 'a'}}), settings};
+  CHECK(b.model("alpha").load_refusal() == proto::TOO_LARGE);
+  CHECK(b.model("alpha").failure().find("the budget is 900") != std::string::npos);
+  b.load("alpha");
+  CHECK(b.last().error().code() == proto::Error::RESOURCE_EXHAUSTED);
+}
+
+TEST_CASE(
+    "who wants the file alone gets it whole, with its path only on this node, and no engine") {
+  auto disk = disk_with({{"alpha", 'a'}});
+  loader_bench b{disk};
+  const auto wish = [&](const std::string& node, const std::string& actor) {
+    auto message = letter(node, actor, "model_loader", 3);
+    message->mutable_load_model()->set_model(digest_of('a'));
+    message->mutable_load_model()->set_file_only(true);
+    b.say(message);
+    return b.last().model_loaded().model();
+  };
+  CHECK(wish("here", "stages").path() == "/models/alpha.gguf");
+  CHECK(wish("here", "stages").state() == proto::ON_DISK);
+  CHECK(wish("elsewhere", "stages").path().empty());
+  CHECK(wish("here", "gateway").path().empty());
+  CHECK(wish("elsewhere", "client").name() == "alpha");
+  CHECK(b.to_inference.empty());
+}

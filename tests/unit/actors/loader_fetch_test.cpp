@@ -165,3 +165,27 @@ TEST_CASE("bytes are served in bounded pieces of known files only") {
   CHECK(ask("alpha", 0, 1).error().code() == proto::Error::NOT_FOUND);
   CHECK(ask("../alpha", 0, 1).error().code() == proto::Error::NOT_FOUND);
 }
+
+TEST_CASE("a file that is wanted alone is fetched and not loaded, until somebody wants the model") {
+  for (const bool wanted_meanwhile : {false, true}) {
+    auto disk = disk_with({});
+    disk->true_bytes[digest_of('a')] = std::string(1000, 'x');
+    loader_settings settings;
+    settings.piece_bytes = 100;
+    loader_bench b{disk, settings};
+    auto message = letter("here", "stages", "model_loader", 5);
+    message->mutable_load_model()->set_model(digest_of('a'));
+    message->mutable_load_model()->set_file_only(true);
+    message->mutable_load_model()->add_holders("peer");
+    b.say(message);
+    holder_answers(b, *disk, "far", 'a', 2);
+    CHECK(b.model("far").state() == proto::FETCHING);
+    if (wanted_meanwhile) b.load("far", {}, 6);
+    holder_answers(b, *disk, "far", 'a');
+    const bool answered = std::any_of(b.posts.begin(), b.posts.end(), [](const auto& p) {
+      return p->correlation() == 5 && p->model_loaded().model().path() == "/models/far.gguf";
+    });
+    CHECK(answered);
+    CHECK(b.to_inference.size() == (wanted_meanwhile ? 1 : 0));
+  }
+}

@@ -45,6 +45,7 @@ class memory_files final : public model_files {
     facts.parameters = 100;
     facts.context_tokens = context_tokens;
     facts.need = {found->second.weights, found->second.kv_block};
+    facts.layers.assign(10, {found->second.weights / 10, found->second.kv_block / 10});
     facts.words = std::make_shared<letters>();
     facts.chat = chat;
     return facts;

@@ -269,3 +269,33 @@ TEST_CASE("a silent worker is told its credit again, as long as it has some") {
   stage.wait(milliseconds(1'000));
   CHECK(stage.next(E::kGrantSequenceCredit)->grant_sequence_credit().limit() == 5);
 }
+
+TEST_CASE("a job whose model waits for another node waits with it, a minute, and says for what") {
+  for (const bool comes_back : {true, false}) {
+    member away = node_with("away", proto::ON_DISK);
+    away.models[0].set_load_refusal(proto::WAITS_FOR_NODE);
+    away.models[0].set_failure("node pc2 is down");
+    member home = node_with("home", proto::ON_DISK, true);
+    home.models[0].set_load_refusal(proto::TOO_LARGE);
+    gateway_stage stage({away, home}, exact_pauses());
+    stage.submit(job_with('j'));
+    stage.prompt_prepared();
+    stage.wait(milliseconds(50'000));
+    CHECK_FALSE(stage.next(E::kLoadModel));
+    CHECK_FALSE(stage.next(E::kJobFinished));
+    if (comes_back) {
+      stage.show({node_with("away", proto::READY), home});
+      stage.wait(milliseconds(100));
+      const auto attempt = next_attempt(stage);
+      REQUIRE(attempt);
+      CHECK(attempt->target().node() == "away");
+      finish(stage, attempt);
+      CHECK(stage.next(E::kJobFinished));
+      continue;
+    }
+    stage.wait(milliseconds(11'000));
+    const auto ended = stage.next(E::kJobFinished);
+    REQUIRE(ended);
+    CHECK(ended->job_finished().error().message().find("node pc2 is down") != std::string::npos);
+  }
+}

@@ -106,6 +106,30 @@ TEST_CASE("a ready node first, then the own file, then one elsewhere, then one t
   CHECK(chosen(view_of({home})).empty());
 }
 
+TEST_CASE("a node that cannot load the model is not chosen, and one that waits says for what") {
+  member home = node_with("home", proto::ON_DISK, true);
+  member away = node_with("away", proto::ON_DISK);
+  CHECK_FALSE(load_refusal_of(view_of({home, away}), digest_a));
+  home.models[0].set_load_refusal(proto::TOO_LARGE);
+  home.models[0].set_failure("it needs 9 bytes");
+  CHECK(chosen(view_of({home, away})) == "away");
+  CHECK(chosen(view_of({home})).empty());
+  const auto large = load_refusal_of(view_of({home}), digest_a);
+  REQUIRE(large);
+  CHECK_FALSE(large->waits);
+  CHECK(large->why.code == error_code::resource_exhausted);
+  CHECK(large->why.message.find("it needs 9 bytes") != std::string::npos);
+  away.models[0].set_load_refusal(proto::WAITS_FOR_NODE);
+  away.models[0].set_failure("node pc2 is down");
+  CHECK(chosen(view_of({home, away})).empty());
+  const auto waiting = load_refusal_of(view_of({home, away}), digest_a);
+  REQUIRE(waiting);
+  CHECK(waiting->waits);
+  CHECK(waiting->why.message.find("node away") != std::string::npos);
+  away.models[0].set_state(proto::READY);
+  CHECK(chosen(view_of({home, away})) == "away");
+}
+
 TEST_CASE(
     "among equals the least loaded, then the own node; failed and draining ones last or never") {
   member home = node_with("home", proto::READY, true);

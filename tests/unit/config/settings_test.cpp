@@ -1,6 +1,7 @@
 // What a user's configuration file may hold, and what a wrong one is told.
 #include "config/settings.hpp"
 #include "config/objective.hpp"
+#include "config/written_split.hpp"
 
 #include <doctest/doctest.h>
 
@@ -194,6 +195,20 @@ TEST_CASE("latency objectives are a model, milliseconds and perhaps a share") {
     CHECK_FALSE_MESSAGE(read_objective(wrong).has_value(), wrong);
   CHECK(refusal("monitoring:\n  objectives: [mixtral]\n").find("MODEL:MILLISECONDS") !=
         std::string::npos);
+}
+
+TEST_CASE("a split is a model, and nodes with the layers that they compute") {
+  const auto split = read_split("org/big:70b:pc2=20:pc3=1");
+  REQUIRE(split.has_value());
+  CHECK(split->model == "org/big:70b");
+  REQUIRE(split->parts.size() == 2);
+  CHECK(split->parts[0].node == "pc2");
+  CHECK(split->parts[0].layers == 20);
+  CHECK(split->parts[1].node == "pc3");
+  for (const char* wrong : {"", "big", "big:", "big:pc2", "big:pc2=", "big:pc2=0", "big:pc2=x",
+                            "big:=3", ":pc2=3", "pc2=3", "big:pc2=3:", "big:pc2=-1"})
+    CHECK_FALSE_MESSAGE(read_split(wrong).has_value(), wrong);
+  CHECK(refusal("models:\n  split: [big]\n").find("MODEL:NODE=LAYERS") != std::string::npos);
 }
 
 TEST_CASE("an empty name takes the host's, an empty log file lies in the state folder") {
