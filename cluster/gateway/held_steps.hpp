@@ -28,7 +28,7 @@ class held_steps {
         messages.begin(), messages.end(),
         [](const envelope_ptr& message) { return !message->has_observe_job(); });
     bool due = ends != messages.end() || held_.size() >= held_max ||
-               std::any_of(held_.begin(), held_.end(), ends_story);
+               std::any_of(held_.begin(), held_.end(), bounds_story);
     due = due || std::any_of(messages.begin(), ends,
                              [](const envelope_ptr& message) { return message->has_jobs_shown(); });
     hold({std::move_iterator(ends), std::move_iterator(messages.end())});
@@ -39,9 +39,10 @@ class held_steps {
   std::vector<envelope_ptr> take() { return std::exchange(held_, {}); }
 
  private:
-  static bool ends_story(const envelope_ptr& step) {
+  static bool bounds_story(const envelope_ptr& step) {
     const proto::StepKind kind = step->observe_step().kind();
-    return kind == proto::STEP_REFUSED || kind == proto::STEP_ABANDONED;
+    return kind == proto::STEP_TAKEN || kind == proto::STEP_REFUSED ||
+           kind == proto::STEP_ABANDONED;
   }
 
   std::vector<envelope_ptr> held_;

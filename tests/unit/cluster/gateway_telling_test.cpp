@@ -207,7 +207,7 @@ TEST_CASE("a gateway whose node wants no monitoring tells nothing of a job, and 
 }
 
 TEST_CASE(
-    "steps are told in one go: with a story's end, with the jobs shown, or at the next tick") {
+    "steps are told in one go: as a story begins or ends, with the jobs shown, or at a tick") {
   const auto step_of_kind = [](proto::StepKind kind) {
     auto message = std::make_shared<proto::Envelope>();
     message->mutable_observe_step()->set_kind(kind);
@@ -215,7 +215,9 @@ TEST_CASE(
   };
   held_steps held;
   std::vector<envelope_ptr> messages;
-  held.hold({step_of_kind(proto::STEP_TAKEN), step_of_kind(proto::STEP_ROUTED)});
+  held.hold({step_of_kind(proto::STEP_TAKEN)});
+  CHECK(held.before(messages).size() == 1);  // who asks for it now finds it
+  held.hold({step_of_kind(proto::STEP_LOOK_UP), step_of_kind(proto::STEP_ROUTED)});
   CHECK(held.before(messages).empty());
 
   auto end = std::make_shared<proto::Envelope>();
@@ -225,12 +227,12 @@ TEST_CASE(
   messages = {end, other};
   const auto told = held.before(messages);
   REQUIRE(told.size() == 3);
-  CHECK(told[0]->observe_step().kind() == proto::STEP_TAKEN);
+  CHECK(told[0]->observe_step().kind() == proto::STEP_LOOK_UP);
   CHECK(told[2]->has_observe_job());
   CHECK(messages == std::vector<envelope_ptr>{other});
   CHECK(held.take().empty());
 
-  held.hold({step_of_kind(proto::STEP_TAKEN)});
+  held.hold({step_of_kind(proto::STEP_ROUTED)});
   auto shown = std::make_shared<proto::Envelope>();
   shown->mutable_jobs_shown();
   messages = {shown};
@@ -240,7 +242,7 @@ TEST_CASE(
   messages.clear();
   held.hold({step_of_kind(proto::STEP_REFUSED)});
   CHECK(held.before(messages).size() == 1);
-  held.hold({step_of_kind(proto::STEP_TAKEN)});
+  held.hold({step_of_kind(proto::STEP_ROUTED)});
   CHECK(held.take().size() == 1);
   for (std::size_t i = 0; i + 1 < held_steps::held_max; ++i)
     held.hold({step_of_kind(proto::STEP_ROUTED)});
