@@ -28,8 +28,8 @@ inline constexpr std::array<std::string_view, 4> client_reach = {"gateway", "nod
 inline constexpr std::array<std::string_view, 5> told_of_losses = {
     "gateway", "inference", "model_loader", "stages", "stage_desk"};
 
-// Their work on a message is short, and a job's tokens pass through them.
-inline constexpr std::array<std::string_view, 2> inline_roles = {"gateway", "node"};
+// Their work on a message is short, and a job's tokens or its steps pass through them.
+inline constexpr std::array<std::string_view, 3> inline_roles = {"gateway", "node", "stage_desk"};
 
 class switchboard final : public post_office {
  public:

@@ -88,6 +88,7 @@ void add_bench(CLI::App& app, action& chosen) {
   add_bench_link(bench, chosen);
   add_bench_gpu(bench, chosen);
   add_bench_monitoring(bench, chosen);
+  add_bench_split(bench, chosen);
 }
 
 }  // namespace troupe::cli

@@ -1,13 +1,11 @@
-#include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cluster/bench/monitoring_bench.hpp"
 #include "tools/cli/bench_command.hpp"
+#include "tools/cli/measured_node.hpp"
 #include "tools/cli/monitoring_load.hpp"
 
 namespace troupe::cli {
@@ -19,28 +17,11 @@ struct monitoring_bench_request {
   monitoring_load_wish load;  // model empty: not wanted
 };
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-struct ratio_figure {
-  double median = 0;
-  double low = 0, high = 0;  // with 95 % probability the true median lies between
-};
-
-// Of one window's figures to those of the same window without monitoring. The interval is that of
-// the sign test: it asks nothing of how the figures are spread.
-ratio_figure ratio_of(const std::vector<load_round>& windows, std::size_t kind,
-                      double load_figures::*what) {
+ratio_figure window_ratio(const std::vector<load_round>& windows, std::size_t kind,
+                          double load_figures::*what) {
   std::vector<double> ratios;
   for (const load_round& window : windows) ratios.push_back(window[kind].*what / (window[0].*what));
-  std::sort(ratios.begin(), ratios.end());
-  const auto count = static_cast<double>(ratios.size());
-  const double aside = std::max(0.0, std::floor((count - 1.96 * std::sqrt(count)) / 2));
-  const auto left_out = static_cast<std::size_t>(aside);
-  return {median(ratios), ratios[left_out], ratios[ratios.size() - 1 - left_out]};
+  return ratio_of(std::move(ratios));
 }
 
 double median_figure(const std::vector<load_round>& rounds, std::size_t kind,
@@ -51,10 +32,7 @@ double median_figure(const std::vector<load_round>& rounds, std::size_t kind,
 }
 
 int bench_load(monitoring_bench_request request) {
-  std::error_code failed;
-  if (request.load.daemon.empty())
-    request.load.daemon =
-        std::filesystem::read_symlink("/proc/self/exe", failed).parent_path() / "trouped";
+  if (request.load.daemon.empty()) request.load.daemon = daemon_beside();
   const auto rounds = bench_monitoring_load(request.load);
   if (!rounds) return complain(rounds.failure());
   static constexpr const char* names[] = {"without", "with", "watched"};
@@ -67,8 +45,8 @@ int bench_load(monitoring_bench_request request) {
   for (std::size_t kind = 0; kind < std::size(names); ++kind) {
     const double speed = median_figure(*rounds, kind, &load_figures::tokens_per_second);
     const double cpu = median_figure(*rounds, kind, &load_figures::cpu_us_per_token);
-    const ratio_figure speeds = ratio_of(*rounds, kind, &load_figures::tokens_per_second);
-    const ratio_figure cpus = ratio_of(*rounds, kind, &load_figures::cpu_us_per_token);
+    const ratio_figure speeds = window_ratio(*rounds, kind, &load_figures::tokens_per_second);
+    const ratio_figure cpus = window_ratio(*rounds, kind, &load_figures::cpu_us_per_token);
     if (request.json)
       document.push_back({{"monitoring", names[kind]},
                           {"tokens_per_second", speed},

@@ -1,8 +1,5 @@
 #include "tools/cli/monitoring_load.hpp"
 
-#include <signal.h>
-#include <time.h>
-
 #include <atomic>
 #include <memory>
 #include <string>
@@ -10,7 +7,7 @@
 
 #include "cluster/client/observing.hpp"
 #include "cluster/client/troupe.hpp"
-#include "tools/local/processes.hpp"
+#include "tools/cli/measured_node.hpp"
 
 namespace troupe::cli {
 namespace {
@@ -18,58 +15,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds ready_wait{60'000}, token_wait{60'000}, end_wait{10'000}, look_wait{2'000};
+constexpr milliseconds token_wait{60'000}, look_wait{2'000};
 constexpr milliseconds warm_up{300}, look_every{500};
 
-double cpu_seconds(int pid) {
-  clockid_t clock = 0;
-  timespec used{};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+status start(measured_node& node, const monitoring_load_wish& wish, bool monitored) {
+  measured_node_wish mine{.daemon = wish.daemon, .model = wish.model};
+  mine.settings = "inference:\n  threads: 1\n  sequences_max: " + std::to_string(wish.streams) +
+                  "\nmonitoring:\n  enabled: " + (monitored ? "true" : "false") + "\n";
+  return node.start(mine);
 }
-
-// One node with one model, for one measurement.
-class loaded_node {
- public:
-  status start(const monitoring_load_wish& wish, bool monitored) {
-    const std::filesystem::path& folder = folder_.path();
-    const int port = local::free_port();
-    at_ = "127.0.0.1:" + std::to_string(port);
-    std::error_code failed;
-    std::filesystem::create_directories(folder / "models", failed);
-    std::filesystem::create_symlink(std::filesystem::absolute(wish.model),
-                                    folder / "models" / "load.gguf", failed);
-    const std::string yaml = "node:\n  name: load\n  state_dir: state\nlink:\n  listen: tcp://" +
-                             at_ +
-                             "\nmodels:\n  directories: [models]\n  preload: [load]\n"
-                             "inference:\n  threads: 1\n  sequences_max: " +
-                             std::to_string(wish.streams) +
-                             "\nmonitoring:\n  enabled: " + (monitored ? "true" : "false") + "\n";
-    if (folder.empty() || failed || !local::write_file(folder / "node.yaml", yaml))
-      return error{error_code::unavailable, "no folder for the node could be made", "set TMPDIR"};
-    process_ = std::make_unique<local::child_process>(
-        std::vector<std::string>{wish.daemon.string(), "--config", (folder / "node.yaml").string()},
-        folder / "errors");
-    const auto line = process_->line(ready_wait);
-    if (!line || !line->starts_with("ready "))
-      return error{error_code::unavailable,
-                   "the node did not start: " + local::content_of(folder / "errors"),
-                   "is " + wish.daemon.string() + " of the same build?"};
-    return {};
-  }
-  ~loaded_node() {
-    if (!process_) return;
-    process_->signal(SIGTERM);
-    process_->wait(end_wait);
-  }
-  const std::string& at() const { return at_; }
-  int pid() const { return process_->pid(); }
-
- private:
-  local::scratch_folder folder_;
-  std::string at_;
-  std::unique_ptr<local::child_process> process_;
-};
 
 // Jobs one after the other until told to stop; each with a prompt of its own, so that no cache has
 // its answer. Ends early, with `failed`, where one fails.
@@ -104,7 +58,7 @@ void keep_looking(const std::string& at, std::atomic<bool>& stopping) {
   }
 }
 
-result<load_figures> measure(const monitoring_load_wish& wish, const loaded_node& node,
+result<load_figures> measure(const monitoring_load_wish& wish, const measured_node& node,
                              std::uint32_t window, bool watched) {
   std::atomic<std::uint64_t> tokens = 0;
   std::atomic<bool> stopping = false, failed = false;
@@ -119,10 +73,10 @@ result<load_figures> measure(const monitoring_load_wish& wish, const loaded_node
     std::this_thread::sleep_for(warm_up);
     const auto began = steady_clock::now();
     const std::uint64_t tokens_before = tokens;
-    const double cpu_before = cpu_seconds(node.pid());
+    const double cpu_before = node.cpu_seconds();
     std::this_thread::sleep_for(wish.measured);
     const auto count = static_cast<double>(tokens - tokens_before);
-    const double cpu = cpu_seconds(node.pid()) - cpu_before;
+    const double cpu = node.cpu_seconds() - cpu_before;
     out.tokens_per_second =
         count / std::chrono::duration<double>(steady_clock::now() - began).count();
     if (count > 0) out.cpu_us_per_token = cpu / count * 1e6;
@@ -137,9 +91,9 @@ result<load_figures> measure(const monitoring_load_wish& wish, const loaded_node
 // The nodes stand side by side and are loaded in turn, a second each: what the machine does
 // meanwhile meets all alike.
 status measure_round(const monitoring_load_wish& wish, std::vector<load_round>& out) {
-  std::array<loaded_node, std::tuple_size_v<load_round>> nodes;
+  std::array<measured_node, std::tuple_size_v<load_round>> nodes;
   for (std::size_t kind = 0; kind < nodes.size(); ++kind)
-    if (status fine = nodes[kind].start(wish, kind > 0); !fine) return fine;
+    if (status fine = start(nodes[kind], wish, kind > 0); !fine) return fine;
   for (std::uint32_t window = 0; window < wish.windows; ++window) {
     load_round figures;
     for (std::size_t i = 0; i < figures.size(); ++i) {

@@ -90,7 +90,10 @@ void add_parts(status_tables& tables, const json& node) {
                        count(actor, "restarts")});
   for (const json& model : part(node, "models")) {
     std::string state = word(model, "state");
-    if (!word(model, "failure").empty()) state += ": " + word(model, "failure");
+    if (word(model, "load_refusal") == "too_large")
+      state += ", too large for this node";
+    else if (!word(model, "failure").empty())
+      state += ": " + word(model, "failure");
     for (const json& elsewhere : part(model, "stages"))
       state += ", " + count(elsewhere, "layers") + " layers at " + word(elsewhere, "node");
     tables.models.add(
