@@ -139,6 +139,10 @@ constexpr setting_row rows[] = {
     {"inference.queue_max", integer, "sequences", "1024", 0, 1048576, true,
      "Most sequences that wait for a place; more are refused."},
 
+    {"gpu.devices", integer_list, "devices", "", 0, 64, false,
+     "GPUs over which a model's layers are spread, in this order, by their free memory; empty or "
+     "one: "
+     "a model is on one GPU, gpu.device."},
     {"gpu.device", integer, "", "-1", -1, 255, false,
      "Which GPU computes, as CUDA counts them; -1 takes for each model the one with most free "
      "memory, then the coolest, then the least busy."},

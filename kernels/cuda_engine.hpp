@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include "kernels/engine.hpp"
+#include "kernels/stage.hpp"
 
 namespace troupe::kernels {
 
@@ -27,6 +29,8 @@ inline constexpr int any_device = -1;
 
 struct cuda_settings {
   int device = any_device;
+  // Two and more: a model's layers are spread over them, in this order, by their free memory.
+  std::vector<int> devices = {};
   // Of a step; one that has not ended by then has lost its device. 0: it is waited for.
   std::chrono::milliseconds step_deadline{0};
   std::uint32_t graphs_max = 32;  // recorded decode steps that are kept; 0: every launch by itself
@@ -56,5 +60,11 @@ result<std::vector<cuda_device>> cuda_devices();
 result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> weights,
                                                  const engine_settings& settings,
                                                  const cuda_settings& cuda);
+
+// The same of settings.layers (stage.hpp). begin() leaves the device at work, so that stages on
+// several GPUs compute at once.
+result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model> weights,
+                                               const engine_settings& settings,
+                                               const cuda_settings& cuda);
 
 }  // namespace troupe::kernels

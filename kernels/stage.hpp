@@ -38,6 +38,10 @@ class stage {
   virtual std::optional<error> lost() const { return std::nullopt; }
 };
 
+// Ranges of so many layers, one behind the other, about in proportion to `room` (of each stage), at
+// least one each. Empty where there are fewer layers than stages, or no stage.
+std::vector<layer_range> share_layers(std::uint32_t layers, std::span<const std::uint64_t> room);
+
 // settings.layers: which. Errors: invalid_argument for a range that is no part of the model; those
 // of make_cpu_engine().
 result<std::unique_ptr<stage>> make_cpu_stage(std::shared_ptr<const model> weights,

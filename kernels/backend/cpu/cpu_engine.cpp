@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "kernels/backend/layers.hpp"
 #include "kernels/gguf/row_codec.hpp"
 
 namespace troupe::kernels {
@@ -325,11 +326,8 @@ result<stage_output> cpu_engine::pass(std::span<const sequence_step> batch,
                                       std::span<const float> stream) try {
   if (status planned = plan_.make(batch); !planned) return planned.failure();
   const std::uint64_t width = shape_.embedding, count = plan_.rows().size();
-  if (parts_.layers.first > 0 && stream.size() != count * width)
-    return error{error_code::invalid_argument,
-                 std::to_string(stream.size()) + " values came for " + std::to_string(count) +
-                     " rows of " + std::to_string(width),
-                 "hand on what the stage before gave"};
+  if (status fits = check_stream(parts_.layers, stream.size(), count, width); !fits)
+    return fits.failure();
   if (count == 0) return stage_output{};
   reserve(static_cast<std::uint32_t>(count));
   begin_rows(stream);

@@ -1,10 +1,10 @@
 // Chooses, checks and loads what a CPU engine needs.
 #include <new>
-#include <optional>
 #include <string>
 #include <thread>
 
 #include "kernels/backend/cpu/cpu_engine.hpp"
+#include "kernels/backend/layers.hpp"
 
 namespace troupe::kernels {
 namespace {
@@ -14,19 +14,6 @@ std::string known_variants() {
   for (const std::string_view name : matmul_variants())
     names += (names.empty() ? "" : ", ") + std::string(name);
   return names;
-}
-
-// The same with its end named; nullopt where it is no part of the model.
-std::optional<layer_range> named(layer_range wish, const hyperparameters& shape) {
-  if (wish.end == 0) wish.end = shape.layers;
-  if (wish.first >= wish.end || wish.end > shape.layers) return std::nullopt;
-  return wish;
-}
-
-hyperparameters part_of(const hyperparameters& shape, layer_range layers) {
-  hyperparameters part = shape;
-  part.layers = layers.end - layers.first;
-  return part;
 }
 
 class cpu_stage final : public stage {
@@ -63,13 +50,8 @@ result<std::unique_ptr<cpu_engine>> make(std::shared_ptr<const model> weights,
   if (settings.batch_tokens_max == 0)
     return error{error_code::invalid_argument, "batch_tokens_max is 0",
                  "allow at least one token in a step"};
-  const auto layers = named(settings.layers, parts.source->shape);
-  if (!layers)
-    return error{error_code::invalid_argument,
-                 "layers " + std::to_string(settings.layers.first) + " to " +
-                     std::to_string(settings.layers.end) + " of a model of " +
-                     std::to_string(parts.source->shape.layers),
-                 "name a part of the model with at least one layer"};
+  const auto layers = checked_layers(settings.layers, parts.source->shape);
+  if (!layers) return layers.failure();
   parts.layers = *layers;
   parts.kv = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
@@ -109,8 +91,8 @@ result<std::unique_ptr<stage>> make_cpu_stage(std::shared_ptr<const model> weigh
 }
 
 memory_need cpu_memory_need(const model& weights, kv_type kv, layer_range wish) {
-  const layer_range layers =
-      named(wish, weights.shape).value_or(layer_range{0, weights.shape.layers});
+  const auto checked = checked_layers(wish, weights.shape);
+  const layer_range layers = checked ? *checked : layer_range{0, weights.shape.layers};
   memory_need need;
   const auto add = [&need](const tensor_view* tensor) {
     need.weight_bytes += tensor->bytes.size();

@@ -22,6 +22,11 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model>,
   return absent();
 }
 
+result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model>, const engine_settings&,
+                                               const cuda_settings&) {
+  return absent();
+}
+
 result<cuda_bench_report> bench_cuda(const cuda_settings&, const cuda_bench_request&) {
   return absent();
 }

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "kernels/backend/layers.hpp"
 #include "kernels/gguf/row_codec.hpp"
 
 namespace troupe::kernels::cuda {
@@ -60,7 +61,7 @@ cuda_engine::cuda_engine(parts from)
                   .kv_blocks = parts_.kv->blocks(),
                   .weight_bytes = parts_.weights->bytes,
                   .kv_bytes = parts_.kv->bytes()};
-  reads_[kind_of(parts_.weights->output.type)] = true;
+  if (is_last()) reads_[kind_of(parts_.weights->output.type)] = true;
   for (const cuda_layer& l : parts_.weights->layers)
     for (const device_matrix* m :
          {&l.query, &l.key, &l.value, &l.attention_output, &l.gate, &l.up, &l.down})
@@ -118,7 +119,9 @@ status cuda_engine::reserve(std::uint32_t rows) {
       (void)partial_.reserve(*parts_.on, partial_bytes(group), parts_.name);
   held += partial_.size();
   if (std::exchange(held_, held) != held) graphs_.forget();
-  if (status s = staging_.reserve(layout_.bytes.size()); !s) return s;
+  const std::uint64_t incoming = is_first() ? 0 : floats(rows * width);
+  if (status s = staging_.reserve(layout_.bytes.size() + incoming); !s) return s;
+  if (!is_last()) return answers_.reserve(floats(rows * width));
   return answers_.reserve(
       floats(whole_rows() * shape_.vocabulary + hidden * width + best * sums_of_row()) +
       best * best_logits_max * sizeof(token_logit));
@@ -134,7 +137,7 @@ void cuda_engine::extend_angles(std::uint32_t positions) {
     angles_.fill(known, &cosines_[known * dimension], &sines_[known * dimension]);
 }
 
-status cuda_engine::upload() {
+status cuda_engine::upload(std::span<const float> stream) {
   const std::uint64_t dimension = shape_.head_dimension;
   step_cosines_.clear();
   step_sines_.clear();
@@ -148,9 +151,17 @@ status cuda_engine::upload() {
   lay_out(plan_, shape_.heads / shape_.heads_kv, step_cosines_, step_sines_, layout_);
   if (status s = reserve(static_cast<std::uint32_t>(plan_.rows().size())); !s) return s;
   std::memcpy(staging_.data(), layout_.bytes.data(), layout_.bytes.size());
-  return check(cudaMemcpyAsync(step_memory_.as<void>(), staging_.data(), layout_.bytes.size(),
+  if (status s =
+          check(cudaMemcpyAsync(step_memory_.as<void>(), staging_.data(), layout_.bytes.size(),
+                                cudaMemcpyHostToDevice, parts_.work->get()),
+                "copying a step to the device");
+      !s || is_first())
+    return s;
+  std::uint8_t* const rows = staging_.data() + layout_.bytes.size();
+  std::memcpy(rows, stream.data(), stream.size_bytes());
+  return check(cudaMemcpyAsync(stream_.as<void>(), rows, stream.size_bytes(),
                                cudaMemcpyHostToDevice, parts_.work->get()),
-               "copying a step to the device");
+               "copying the rows of the stage before to the device");
 }
 
 void cuda_engine::prepare_for(std::initializer_list<const device_matrix*> readers,
@@ -278,12 +289,14 @@ void cuda_engine::compute_feed_forward(const cuda_layer& layer, std::uint32_t ro
 
 void cuda_engine::compute_layers() {
   auto rows = static_cast<std::uint32_t>(plan_.rows().size());
-  note(launch_embed(
-      {parts_.weights->embedding, uploaded<token_id>(layout_.tokens), stream_.as<float>()}, rows,
-      parts_.work->get()));
-  for (std::uint32_t i = 0; i < shape_.layers; ++i) {
+  if (is_first())
+    note(launch_embed(
+        {parts_.weights->embedding, uploaded<token_id>(layout_.tokens), stream_.as<float>()}, rows,
+        parts_.work->get()));
+  const auto here = static_cast<std::uint32_t>(parts_.weights->layers.size());
+  for (std::uint32_t i = 0; i < here; ++i) {
     const cuda_layer& layer = parts_.weights->layers[i];
-    const bool last = i + 1 == shape_.layers;
+    const bool last = is_last() && i + 1 == here;
     compute_attention(layer, parts_.kv->layer(i), last);
     if (last) {
       rows = static_cast<std::uint32_t>(plan_.outputs().size());
@@ -298,7 +311,7 @@ void cuda_engine::compute_layers() {
 
 void cuda_engine::compute() {
   compute_layers();
-  if (!plan_.outputs().empty()) compute_outputs();
+  if (is_last() && !plan_.outputs().empty()) compute_outputs();
 }
 
 // Null where the device takes none: the step, and all after it, then run launch by launch.
@@ -329,29 +342,57 @@ status cuda_engine::run() {
   return parts_.work->start(*graph);
 }
 
-result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) try {
-  if (status planned = plan_.make(batch); !planned) return planned.failure();
-  if (plan_.rows().empty()) return step_logits{};
-  if (status s = parts_.on->bind(); !s) return s.failure();
+result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) {
+  if (status begun = begin(batch, {}); !begun) return begun.failure();
+  auto out = finish();
+  if (!out) return out.failure();
+  return out->logits;
+}
+
+status cuda_engine::begin(std::span<const sequence_step> batch, std::span<const float> stream) try {
+  if (status planned = plan_.make(batch); !planned) return planned;
+  const std::uint64_t rows = plan_.rows().size();
+  if (status fits = check_stream(parts_.layers, stream.size(), rows, shape_.embedding); !fits)
+    return fits;
+  if (rows == 0) return {};
+  if (status s = parts_.on->bind(); !s) return s;
   parts_.on->use(parts_.name);
-  const watched_step watched(*parts_.watch);
-  if (status s = upload(); !s) {
-    graphs_.forget();  // of memory that may be gone
-    return s.failure();
-  }
-  if (status s = parts_.copies->hold_back(plan_); !s) return s.failure();
-  const status ran = run();
-  const status copied = copy_outputs();
+  watched_.emplace(*parts_.watch);
+  const status started = start(stream);
+  if (started) return {};
   // Whatever was refused, nothing of the step runs on when the caller has the answer.
-  if (status s = parts_.work->wait("computing a step"); !s) return s.failure();
-  if (status s = check(code_, "starting a kernel"); !s) return s.failure();
-  if (!ran) return ran.failure();
-  if (!copied) return copied.failure();
+  const status waited = parts_.work->wait("computing a step");
+  watched_.reset();
+  return waited ? started : waited;
+} catch (const std::bad_alloc&) {
+  watched_.reset();
+  return error{error_code::resource_exhausted, "no memory for the rows of this step",
+               "lower batch_tokens_max or ask for fewer logits"};
+}
+
+// All that the device is to do, one behind the other.
+status cuda_engine::start(std::span<const float> stream) {
+  if (status s = upload(stream); !s) {
+    graphs_.forget();  // of memory that may be gone
+    return s;
+  }
+  if (status s = parts_.copies->hold_back(plan_); !s) return s;
+  if (status s = run(); !s) return s;
+  if (status s = check(code_, "starting a kernel"); !s) return s;
+  return copy_outputs();
+}
+
+result<stage_output> cuda_engine::finish() try {
+  if (plan_.rows().empty()) return stage_output{};
+  if (status s = parts_.on->bind(); !s) return s.failure();
+  const status waited = parts_.work->wait("computing a step");
+  watched_.reset();
+  if (!waited) return waited.failure();
   ++counters_.steps;
   return read_outputs();
 } catch (const std::bad_alloc&) {
-  return error{error_code::resource_exhausted, "no memory for the rows of this step",
-               "lower batch_tokens_max or ask for fewer logits"};
+  return error{error_code::resource_exhausted, "no memory for what a step gave",
+               "ask for fewer logits"};
 }
 
 }  // namespace troupe::kernels::cuda

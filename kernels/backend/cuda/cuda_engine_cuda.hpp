@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
 #include "kernels/ops/rope.hpp"
+#include "kernels/stage.hpp"
 
 namespace troupe::kernels::cuda {
 
@@ -36,6 +38,7 @@ class cuda_engine final : public engine {
     std::uint32_t batch_tokens_max = 0;
     std::uint32_t graphs_max = 0;
     std::unique_ptr<device_watch> watch;
+    layer_range layers;  // its end is named
   };
   explicit cuda_engine(parts from);
   ~cuda_engine() override;
@@ -43,6 +46,11 @@ class cuda_engine final : public engine {
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
   engine_counters counters() const override { return counters_; }
+
+  // As a stage (kernels/stage.hpp): begin() leaves the device at work, finish() waits for it.
+  layer_range layers() const { return parts_.layers; }
+  status begin(std::span<const sequence_step> batch, std::span<const float> stream);
+  result<stage_output> finish();
   // Blocks on their way out or in beside the steps; steps wait where they must.
   kv_copies& copies() { return *parts_.copies; }
 
@@ -62,7 +70,10 @@ class cuda_engine final : public engine {
 
   status reserve(std::uint32_t rows);
   status reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values);
-  status upload();
+  bool is_first() const { return parts_.layers.first == 0; }
+  bool is_last() const { return parts_.layers.end == shape_.layers; }
+  status upload(std::span<const float> stream);
+  status start(std::span<const float> stream);
   status run();
   const recorded_graph* record(step_graphs<recorded_graph>::entry& of);
   void compute();
@@ -74,7 +85,7 @@ class cuda_engine final : public engine {
   void compute_feed_forward(const cuda_layer& layer, std::uint32_t rows);
   void compute_outputs();
   status copy_outputs();
-  step_logits read_outputs();
+  stage_output read_outputs();
 
   void prepare_for(std::initializer_list<const device_matrix*> readers, const row_making& what,
                    std::uint32_t rows);
@@ -104,6 +115,7 @@ class cuda_engine final : public engine {
   std::vector<float> step_cosines_, step_sines_;  // of the step's rows
   bool reads_[3] = {};                            // whether a matrix reads that kind of x
   runtime_code code_ = 0;                         // the first launch that was refused
+  std::optional<watched_step> watched_;           // from begin() to finish()
 
   pinned_bytes staging_, answers_;
   device_buffer step_memory_, stream_, kept_, scales_, qkv_, attended_, kept_attended_;

@@ -50,7 +50,8 @@ void cuda_engine::compute_outputs() {
   }
 }
 
-// In answers_: whole rows, hidden rows, the best of the others, their sums.
+// In answers_: whole rows, hidden rows, the best of the others, their sums; or the rows that the
+// next stage reads.
 status cuda_engine::copy_outputs() {
   std::uint8_t* to = answers_.data();
   const auto copy = [&](const device_buffer& from, std::uint64_t at,
@@ -61,6 +62,8 @@ status cuda_engine::copy_outputs() {
                                  parts_.work->get()),
                  "copying a step's results");
   };
+  if (!is_last())
+    return copy(stream_, 0, plan_.rows().size() * std::uint64_t{shape_.embedding} * sizeof(float));
   const std::span<const std::uint32_t> best = plan_.best_of();
   const std::uint64_t row = shape_.vocabulary * sizeof(float);
   for (std::size_t i = 0, end = 0; i < best.size(); i = end + 1) {  // neighbours in one piece
@@ -76,7 +79,10 @@ status cuda_engine::copy_outputs() {
   return {};
 }
 
-step_logits cuda_engine::read_outputs() {
+stage_output cuda_engine::read_outputs() {
+  if (!is_last())
+    return {.stream = {reinterpret_cast<const float*>(answers_.data()),
+                       plan_.rows().size() * std::uint64_t{shape_.embedding}}};
   const std::uint64_t logits = whole_rows() * shape_.vocabulary;
   const std::uint64_t hidden = plan_.hidden_of().size() * std::uint64_t{shape_.embedding};
   const auto* values = reinterpret_cast<const float*>(answers_.data());
@@ -93,10 +99,11 @@ step_logits cuda_engine::read_outputs() {
     best += best_logits_max;
     sums += sums_of_row();
   }
-  return {.values = {values, logits},
-          .rows = static_cast<std::uint32_t>(whole_rows()),
-          .hidden = {values + logits, hidden},
-          .best = found_};
+  return {.stream = {},
+          .logits = {.values = {values, logits},
+                     .rows = static_cast<std::uint32_t>(whole_rows()),
+                     .hidden = {values + logits, hidden},
+                     .best = found_}};
 }
 
 }  // namespace troupe::kernels::cuda

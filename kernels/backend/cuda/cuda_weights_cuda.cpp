@@ -11,21 +11,33 @@ namespace {
 // Rows are split into planes in one half of the staging memory while the other is copied.
 constexpr std::uint64_t staging_bytes = 16 << 20;
 
+bool has_output(const model& source, layer_range layers) {
+  return layers.end == source.shape.layers;
+}
+// One and the same matrix where both are here.
+bool is_tied(const model& source, layer_range layers) {
+  return source.output == source.embedding && layers.first == 0;
+}
+
 template <class Visit>
-void for_each_matrix(const model& source, Visit visit) {
-  visit(*source.embedding);
-  if (source.output != source.embedding) visit(*source.output);
-  for (const layer_tensors& t : source.layers)
+void for_each_matrix(const model& source, layer_range layers, Visit visit) {
+  if (layers.first == 0) visit(*source.embedding);
+  if (has_output(source, layers) && !is_tied(source, layers)) visit(*source.output);
+  for (std::uint32_t i = layers.first; i < layers.end; ++i) {
+    const layer_tensors& t = source.layers[i];
     for (const tensor_view* tensor :
          {t.query, t.key, t.value, t.attention_output, t.gate, t.up, t.down})
       visit(*tensor);
+  }
 }
 
 }  // namespace
 
-std::uint64_t cuda_weight_bytes(const model& source) {
-  std::uint64_t bytes = source.shape.embedding * sizeof(float) * (2 * source.layers.size() + 1);
-  for_each_matrix(source, [&bytes](const tensor_view& tensor) {
+std::uint64_t cuda_weight_bytes(const model& source, layer_range layers) {
+  const std::uint64_t norms =
+      2 * (layers.end - layers.first) + (has_output(source, layers) ? 1 : 0);
+  std::uint64_t bytes = source.shape.embedding * sizeof(float) * norms;
+  for_each_matrix(source, layers, [&bytes](const tensor_view& tensor) {
     bytes += weight_planes_of(tensor.type, tensor.rows(), tensor.row_length()).bytes;
   });
   return bytes;
@@ -126,19 +138,22 @@ class weight_uploads {
   int half_ = 0;
 };
 
-result<std::unique_ptr<cuda_weights>> cuda_weights::load(const model& source, device& on,
-                                                         const stream& copies,
+result<std::unique_ptr<cuda_weights>> cuda_weights::load(const model& source, layer_range layers,
+                                                         device& on, const stream& copies,
                                                          const std::string& owner) {
   auto made = std::make_unique<cuda_weights>();
   weight_uploads uploads(*made, on, copies, owner);
   if (status s = uploads.begin(); !s) return s.failure();
-  uploads.upload(*source.embedding, made->embedding);
-  if (source.output == source.embedding)
-    made->output = made->embedding;
-  else
-    uploads.upload(*source.output, made->output);
-  made->output_norm = uploads.upload_floats(*source.output_norm);
-  for (const layer_tensors& t : source.layers) {
+  if (layers.first == 0) uploads.upload(*source.embedding, made->embedding);
+  if (has_output(source, layers)) {
+    if (is_tied(source, layers))
+      made->output = made->embedding;
+    else
+      uploads.upload(*source.output, made->output);
+    made->output_norm = uploads.upload_floats(*source.output_norm);
+  }
+  for (std::uint32_t i = layers.first; i < layers.end; ++i) {
+    const layer_tensors& t = source.layers[i];
     cuda_layer& layer = made->layers.emplace_back();
     layer.attention_norm = uploads.upload_floats(*t.attention_norm);
     layer.feed_forward_norm = uploads.upload_floats(*t.feed_forward_norm);

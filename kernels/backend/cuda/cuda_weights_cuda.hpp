@@ -9,10 +9,13 @@
 
 #include "kernels/backend/cuda/runtime_cuda.hpp"
 #include "kernels/backend/cuda/weight_planes.hpp"
+#include "kernels/engine.hpp"
 #include "kernels/model/model.hpp"
 
 namespace troupe::kernels::cuda {
 
+// Of a range of the model's layers; the embedding is there with the first, the output with the
+// last.
 struct cuda_layer {
   const float *attention_norm = nullptr, *feed_forward_norm = nullptr;
   device_matrix query, key, value, attention_output, gate, up, down;
@@ -21,8 +24,9 @@ struct cuda_layer {
 class cuda_weights {
  public:
   // Errors: resource_exhausted.
-  static result<std::unique_ptr<cuda_weights>> load(const model& source, device& on,
-                                                    const stream& copies, const std::string& owner);
+  static result<std::unique_ptr<cuda_weights>> load(const model& source, layer_range layers,
+                                                    device& on, const stream& copies,
+                                                    const std::string& owner);
 
   std::vector<cuda_layer> layers;
   const float* output_norm = nullptr;
@@ -35,6 +39,6 @@ class cuda_weights {
 };
 
 // Bytes that load() takes.
-std::uint64_t cuda_weight_bytes(const model& source);
+std::uint64_t cuda_weight_bytes(const model& source, layer_range layers);
 
 }  // namespace troupe::kernels::cuda

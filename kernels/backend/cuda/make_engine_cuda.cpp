@@ -1,9 +1,12 @@
 // Chooses, checks and loads what a CUDA engine needs.
+#include <algorithm>
 #include <atomic>
 #include <new>
 #include <string>
 
+#include "kernels/backend/cpu/kv_store.hpp"
 #include "kernels/backend/cuda/cuda_engine_cuda.hpp"
+#include "kernels/backend/layers.hpp"
 #include "kernels/gpu_sensors.hpp"
 
 namespace troupe::kernels {
@@ -42,16 +45,30 @@ std::unique_ptr<cuda::device_watch> make_watch(const cuda_settings& settings,
       [](const std::string& why) { cuda::end_process("computing a step", why); });
 }
 
-}  // namespace
+class cuda_stage final : public stage {
+ public:
+  explicit cuda_stage(std::unique_ptr<cuda::cuda_engine> layers) : engine_(std::move(layers)) {}
+  const engine_description& description() const override { return engine_->description(); }
+  layer_range layers() const override { return engine_->layers(); }
+  status begin(std::span<const sequence_step> batch, std::span<const float> stream) override {
+    return engine_->begin(batch, stream);
+  }
+  result<stage_output> finish() override { return engine_->finish(); }
 
-result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> weights,
-                                                 const engine_settings& settings,
-                                                 const cuda_settings& cuda) try {
+ private:
+  std::unique_ptr<cuda::cuda_engine> engine_;
+};
+
+result<std::unique_ptr<cuda::cuda_engine>> make(std::shared_ptr<const model> weights,
+                                                const engine_settings& settings,
+                                                const cuda_settings& cuda) try {
   using namespace troupe::kernels::cuda;
   if (weights == nullptr)
     return error{error_code::invalid_argument, "an engine was asked for without a model",
                  "open a model first"};
   if (status s = check_shape(weights->shape, settings); !s) return s.failure();
+  const auto layers = checked_layers(settings.layers, weights->shape);
+  if (!layers) return layers.failure();
   auto on = device::open(cuda);
   if (!on) return on.failure();
   if (status s = (*on)->bind(); !s) return s.failure();
@@ -66,28 +83,89 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
                " (engine " + std::to_string(++engines) + ")";
   parts.type = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
-  parts.graphs_max = cuda.graphs_max;
+  parts.layers = *layers;
+  // A graph names the buffer that was the stream's when it was recorded; rows from another stage
+  // are copied to the one that is.
+  parts.graphs_max = layers->first == 0 ? cuda.graphs_max : 0;
   parts.watch = make_watch(cuda, parts.on->description().bus_id);
   parts.work = std::move(*work);
-  if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights)); !s) return s.failure();
+  if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights, *layers)); !s)
+    return s.failure();
   const auto leave = [&parts](error why) {
     parts.on->leave(parts.name);
     return why;
   };
-  auto loaded = cuda_weights::load(*weights, *parts.on, *parts.work, parts.name);
+  auto loaded = cuda_weights::load(*weights, *layers, *parts.on, *parts.work, parts.name);
   if (!loaded) return leave(loaded.failure());
   parts.weights = std::move(*loaded);
-  auto kv = cuda_kv::make(weights->shape, settings.kv, settings.kv_bytes, *parts.on, *parts.work,
-                          parts.name);
+  auto kv = cuda_kv::make(part_of(weights->shape, *layers), settings.kv, settings.kv_bytes,
+                          *parts.on, *parts.work, parts.name);
   if (!kv) return leave(kv.failure());
   parts.kv = std::move(*kv);
   auto copies = kv_copies::make(*parts.kv, *parts.work);
   if (!copies) return leave(copies.failure());
   parts.copies = std::move(*copies);
-  return std::unique_ptr<engine>(std::make_unique<cuda_engine>(std::move(parts)));
+  return std::make_unique<cuda_engine>(std::move(parts));
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory to load the weights of this model",
                "use a smaller model or a smaller type of weights"};
+}
+
+// A stage on each device of cuda.devices, by their free memory, all with as many blocks.
+result<std::unique_ptr<engine>> make_spread(const std::shared_ptr<const model>& weights,
+                                            const engine_settings& settings,
+                                            const cuda_settings& cuda) {
+  const auto known = cuda_devices();
+  if (!known) return known.failure();
+  std::vector<std::uint64_t> room;
+  for (const int index : cuda.devices) {
+    const auto found = std::find_if(known->begin(), known->end(),
+                                    [index](const cuda_device& one) { return one.index == index; });
+    if (found == known->end())
+      return error{error_code::invalid_argument, "there is no GPU " + std::to_string(index),
+                   std::to_string(known->size()) + " GPUs are here; correct gpu.devices"};
+    room.push_back(found->memory_bytes_free);
+  }
+  const std::vector<layer_range> shares = share_layers(weights->shape.layers, room);
+  if (shares.empty())
+    return error{error_code::invalid_argument,
+                 std::to_string(weights->shape.layers) + " layers cannot be spread over " +
+                     std::to_string(room.size()) + " GPUs",
+                 "name fewer in gpu.devices"};
+  const std::uint64_t blocks = settings.kv_bytes / kv_block_bytes(weights->shape, settings.kv);
+  std::vector<std::unique_ptr<stage>> stages;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    engine_settings part = settings;
+    part.layers = shares[i];
+    part.kv_bytes = blocks * kv_block_bytes(part_of(weights->shape, shares[i]), settings.kv);
+    cuda_settings one = cuda;
+    one.device = cuda.devices[i];
+    auto made = make_cuda_stage(weights, part, one);
+    if (!made) return made.failure();
+    stages.push_back(std::move(*made));
+  }
+  return make_split_engine(weights, settings.batch_tokens_max, std::move(stages));
+}
+
+}  // namespace
+
+result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> weights,
+                                                 const engine_settings& settings,
+                                                 const cuda_settings& cuda) {
+  engine_settings whole = settings;
+  whole.layers = {};
+  if (weights != nullptr && cuda.devices.size() > 1) return make_spread(weights, whole, cuda);
+  auto made = make(std::move(weights), whole, cuda);
+  if (!made) return made.failure();
+  return std::unique_ptr<engine>(std::move(*made));
+}
+
+result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model> weights,
+                                               const engine_settings& settings,
+                                               const cuda_settings& cuda) {
+  auto made = make(std::move(weights), settings, cuda);
+  if (!made) return made.failure();
+  return std::unique_ptr<stage>(std::make_unique<cuda_stage>(std::move(*made)));
 }
 
 }  // namespace troupe::kernels

@@ -1,7 +1,9 @@
 #include "kernels/backend/split/split_engine.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <new>
+#include <numeric>
 #include <string>
 
 #include "kernels/model/model.hpp"
@@ -137,6 +139,26 @@ result<step_logits> split_engine::step(std::span<const sequence_step> batch) try
 } catch (const std::bad_alloc&) {
   return error{error_code::resource_exhausted, "no memory for the rows of this step",
                "lower batch_tokens_max or ask for fewer logits"};
+}
+
+std::vector<layer_range> share_layers(std::uint32_t layers, std::span<const std::uint64_t> room) {
+  std::vector<layer_range> out;
+  if (room.empty() || room.size() > layers) return out;
+  const double all = std::accumulate(room.begin(), room.end(), 0.0);
+  double before = 0;
+  std::uint32_t first = 0;
+  for (std::size_t i = 0; i < room.size(); ++i) {
+    before += static_cast<double>(room[i]);
+    const double wanted = all > 0 ? layers * before / all : layers * (i + 1.0) / room.size();
+    const auto left = static_cast<std::uint32_t>(room.size() - 1 - i);  // who need one each
+    const std::uint32_t end =
+        left == 0
+            ? layers
+            : std::clamp(static_cast<std::uint32_t>(std::lround(wanted)), first + 1, layers - left);
+    out.push_back({first, end});
+    first = end;
+  }
+  return out;
 }
 
 result<std::unique_ptr<engine>> make_split_engine(std::shared_ptr<const model> weights,

@@ -189,3 +189,26 @@ TEST_CASE("a part that is lost fails the step, leaves nothing open, and the engi
     CHECK(open == 0);
   }
 }
+
+TEST_CASE("layers are shared by room, each stage getting one at least") {
+  const auto ends = [](std::uint32_t layers, std::vector<std::uint64_t> room) {
+    std::vector<std::uint32_t> out;
+    std::uint32_t next = 0;
+    for (const layer_range& one : share_layers(layers, room)) {
+      CHECK(one.first == next);
+      CHECK(one.end > one.first);
+      next = one.end;
+      out.push_back(one.end);
+    }
+    return out;
+  };
+  using list = std::vector<std::uint32_t>;
+  CHECK(ends(32, {80, 80}) == list{16, 32});
+  CHECK(ends(32, {24, 8}) == list{24, 32});
+  CHECK(ends(3, {1'000'000, 1, 1}) == list{1, 2, 3});
+  CHECK(ends(3, {1, 1, 1'000'000}) == list{1, 2, 3});
+  CHECK(ends(4, {0, 0}) == list{2, 4});
+  CHECK(ends(5, {7}) == list{5});
+  CHECK(ends(2, {1, 1, 1}).empty());
+  CHECK(ends(2, {}).empty());
+}

@@ -1,0 +1,111 @@
+// A model's layers on several played GPUs, or on a GPU and the processor: the bits of the whole.
+#include <doctest/doctest.h>
+
+#include "tests/cuda/engine_cases.hpp"
+#include "tests/cuda/played_runtime.hpp"
+
+using namespace troupe::kernels;
+using namespace troupe::kernels::testing;
+using troupe::error_code;
+
+namespace {
+
+struct several_gpus {
+  explicit several_gpus(int count) { the_played_device().count = count; }
+  ~several_gpus() { the_played_device().count = 1; }
+};
+
+cuda_settings on(std::vector<int> devices) {
+  cuda_settings out = small_device;
+  out.devices = std::move(devices);
+  return out;
+}
+
+// Prompts long enough to be cut into pieces, then decode steps that are recorded and replayed.
+void compare_spread(const recipe& from, const cuda_settings& cuda, kv_type kv) {
+  both_engines both(from, {.kv_bytes = 0, .kv = kv, .batch_tokens_max = 256}, cuda);
+  std::vector<block_id> first(16), second(8);
+  std::iota(first.begin(), first.end(), 9u);
+  std::iota(second.begin(), second.end(), 0u);
+  const std::vector<token_id> prompt = tokens_of(150, 1), other = tokens_of(20, 2);
+  const sequence_step start[] = {{.tokens = prompt, .position = 0, .blocks = first, .hidden = true},
+                                 {.tokens = other, .position = 0, .blocks = second, .best = 7}};
+  CHECK(both.differences(start) == 0);
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    const std::vector<token_id> a = tokens_of(1, 50 + i), b = tokens_of(1, 70 + i);
+    const sequence_step decode[] = {{.tokens = a, .position = 150 + i, .blocks = first, .best = 64},
+                                    {.tokens = b, .position = 20 + i, .blocks = second}};
+    CHECK(both.differences(decode) == 0);
+  }
+  const sequence_step quiet{.tokens = other, .position = 25, .blocks = second, .no_logits = true};
+  CHECK(both.differences({&quiet, 1}) == 0);
+  CHECK(the_played_device().current == cuda.devices.back());  // where the last layers are
+}
+
+}  // namespace
+
+TEST_CASE("played GPUs: layers on two and three of them have the CPU engine's bits") {
+  const several_gpus three(3);
+  const std::size_t before = the_played_device().bytes_used;
+  for (recipe from : engine_recipes) {
+    from.layers = 3;
+    from.context = 512;
+    compare_spread(from, on({0, 1}), kv_type::f16);
+  }
+  compare_spread(recipe{.layers = 5, .tied = true}, on({2, 0, 1}), kv_type::q8_0);
+  CHECK(the_played_device().bytes_used == before);
+}
+
+TEST_CASE("played GPUs: a spread model says what it is, and takes blocks alike everywhere") {
+  const several_gpus two(2);
+  const random_model weights{recipe{.layers = 4}};
+  const std::uint64_t block = cpu_memory_need(*weights.get()).kv_block_bytes;
+  auto made = make_cuda_engine(weights.get(), {.kv_bytes = 20 * block + block / 2}, on({0, 1}));
+  REQUIRE_MESSAGE(made.ok(), (made.ok() ? "" : made.failure().text()));
+  const engine_description& d = (*made)->description();
+  CHECK(d.backend == "cuda");
+  CHECK(d.numerics_class == "cuda-sm90-1");
+  CHECK(d.kv_blocks == 20);
+  CHECK(d.kv_bytes == 20 * block);
+}
+
+TEST_CASE("played GPUs: devices that are not there, and more devices than layers, are refused") {
+  const several_gpus two(2);
+  const random_model weights{recipe{.layers = 2}};
+  const auto code = [&](std::vector<int> devices) {
+    const auto made = make_cuda_engine(weights.get(), {}, on(std::move(devices)));
+    return made.ok() ? error_code::ok : made.failure().code;
+  };
+  CHECK(code({0, 1}) == error_code::ok);
+  CHECK(code({0, 2}) == error_code::invalid_argument);
+  CHECK(code({0, 1, 0}) == error_code::invalid_argument);
+}
+
+TEST_CASE("played GPU: first layers on it and the others on the processor, or the other way") {
+  const random_model weights{recipe{.layers = 4, .type = tensor_type::q8_0}};
+  auto whole = make_cpu_engine(weights.get(), {.threads = 1});
+  REQUIRE(whole.ok());
+  for (const bool gpu_first : {true, false}) {
+    std::vector<std::unique_ptr<stage>> stages;
+    for (const layer_range layers : {layer_range{0, 2}, layer_range{2, 4}}) {
+      const engine_settings settings{.threads = 1, .layers = layers};
+      auto made = (layers.first == 0) == gpu_first
+                      ? make_cuda_stage(weights.get(), settings, small_device)
+                      : make_cpu_stage(weights.get(), settings);
+      REQUIRE(made.ok());
+      stages.push_back(std::move(*made));
+    }
+    auto split = make_split_engine(weights.get(), 512, std::move(stages));
+    REQUIRE(split.ok());
+    CHECK((*split)->description().numerics_class ==
+          (gpu_first ? "cuda-sm90-1+cpu-1" : "cpu-1+cuda-sm90-1"));
+    const std::vector<token_id> tokens = tokens_of(100, 3);
+    std::vector<block_id> blocks(7);
+    std::iota(blocks.begin(), blocks.end(), 2u);
+    const sequence_step step{.tokens = tokens, .position = 0, .blocks = blocks, .all_logits = true};
+    const auto expected = (*whole)->step({&step, 1}), given = (*split)->step({&step, 1});
+    REQUIRE(expected.ok());
+    REQUIRE(given.ok());
+    CHECK(both_engines::unlike(expected->values, given->values) == 0);
+  }
+}
