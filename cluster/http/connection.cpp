@@ -162,6 +162,8 @@ asio::awaitable<bool> connection::serve_route(const http_request& request, const
     case route_kind::history:
     case route_kind::log:
       co_return co_await observe(request, to);
+    case route_kind::any_job_cancel:
+      co_return co_await cancel_any_job(request, to);
     case route_kind::profile:
       co_return co_await tell_profile(request);
     case route_kind::picture_stream:

@@ -45,6 +45,7 @@ class connection : public std::enable_shared_from_this<connection> {
   // connection_observing.cpp: what monitoring tells, as JSON.
   asio::awaitable<bool> observe(const http_request& request, const route& to);
   asio::awaitable<bool> tell_profile(const http_request& request);
+  asio::awaitable<bool> cancel_any_job(const http_request& request, const route& to);
   asio::awaitable<bool> stream_picture(const http_request& request);
   asio::awaitable<std::shared_ptr<const proto::ClusterStatus>> read_cluster();
   asio::awaitable<bool> show_console(const http_request& request);

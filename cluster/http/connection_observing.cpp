@@ -5,6 +5,7 @@
 #include "actors/monitoring/profile_relay.hpp"
 #include "cluster/client/observing.hpp"
 #include "cluster/client/status_document.hpp"
+#include "cluster/client/uuid.hpp"
 #include "cluster/http/connection_leases.hpp"
 #include "cluster/http/observation_request.hpp"
 
@@ -85,6 +86,33 @@ asio::awaitable<bool> connection::tell_profile(const http_request& request) {
   if (!answer) co_return co_await refuse(request, silence());
   if (answer->has_error()) co_return co_await refuse(request, api_error_of(answer->error()));
   co_return co_await document(request, client::document_of(answer->node_profile()));
+}
+
+// A job of this node's gateway, whichever client waits for it, or a long job of this door.
+asio::awaitable<bool> connection::cancel_any_job(const http_request& request, const route& to) {
+  const auto id = client::uuid_bytes(to.name);
+  if (!id) co_return co_await refuse(request, wrong_request(400, "a job's id is a UUID"));
+  if (desk_.job_state(*id)) {
+    desk_.audit(caller_, "cancel", "done", {{"job", to.name}});
+    desk_.cancel_job(*id);
+    co_return co_await document(request, *desk_.job_state(*id));
+  }
+  proto::Envelope question;
+  question.mutable_cancel_job()->set_job_id(*id);
+  const envelope_ptr answer = co_await ask_for("gateway", std::move(question));
+  const bool done = answer && answer->has_job_finished();
+  desk_.audit(caller_, "cancel", done ? "done" : "failed", {{"job", to.name}});
+  if (!answer)
+    co_return co_await refuse(
+        request, api_error_of(error_code::unavailable, "the gateway did not answer", "try again"));
+  if (!done && answer->error().code() == proto::Error::NOT_FOUND)
+    co_return co_await refuse(
+        request, wrong_request(404, "the gateway of node " + desk_.settings().node +
+                                        " has no job " + to.name +
+                                        ": it has ended, or is another node's; ask that node's "
+                                        "door, or cancel it in `troupe console`"));
+  if (!done) co_return co_await refuse(request, api_error_of(answer->error()));
+  co_return co_await document(request, client::document_of(answer->job_finished()));
 }
 
 // Server-sent events, one picture each interval_ms, until the client goes. A picture that does not

@@ -205,6 +205,7 @@ void job_book::take(const proto::Envelope& message) {
   } else if (message.has_job_finished()) {
     job.finished = message.job_finished();
     if (job.finished->reason() == proto::FAILED) job.failure = api_error_of(job.finished->error());
+    if (job.finished->reason() == proto::CANCELLED_BY_CLIENT) job.cancelled = true;
     end(found->first, job);
   }
 }

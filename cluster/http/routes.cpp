@@ -34,6 +34,7 @@ constexpr route_row rows[] = {
     {"GET", "/v1/monitoring/picture", route_kind::picture, viewer},
     {"GET", "/v1/monitoring/stream", route_kind::picture_stream, viewer},
     {"GET", "/v1/monitoring/jobs/*", route_kind::story, viewer},
+    {"DELETE", "/v1/monitoring/jobs/*", route_kind::any_job_cancel, ops},  // whoever's it is
     {"GET", "/v1/monitoring/history", route_kind::history, viewer},
     {"GET", "/v1/monitoring/log", route_kind::log, ops},
     {"GET", "/v1/monitoring/profile", route_kind::profile, ops},  // it costs the node something

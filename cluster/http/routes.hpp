@@ -38,6 +38,7 @@ enum class route_kind {
   history,
   log,
   profile,
+  any_job_cancel,
   node_drain
 };
 

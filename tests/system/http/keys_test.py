@@ -16,7 +16,7 @@ ROUTES = {  # what each is to ask for, apart from the door's own table
     "GET /": "", "GET /console": "", "GET /healthz": "", "GET /readyz": "",
     "GET /metrics": "viewer", "GET /v1/models": "viewer", "GET /v1/models/*": "viewer", "GET /api/tags": "viewer",
     "GET /api/version": "viewer", "GET /v1/monitoring/picture": "viewer", "GET /v1/monitoring/stream": "viewer",
-    "GET /v1/monitoring/jobs/*": "viewer", "GET /v1/monitoring/history": "viewer", "GET /v1/monitoring/log": "operator",
+    "GET /v1/monitoring/jobs/*": "viewer", "DELETE /v1/monitoring/jobs/*": "operator", "GET /v1/monitoring/history": "viewer", "GET /v1/monitoring/log": "operator",
     "GET /v1/monitoring/profile": "operator",
     "POST /v1/completions": "submitter", "POST /v1/chat/completions": "submitter", "POST /v1/embeddings": "submitter",
     "POST /api/generate": "submitter", "POST /api/chat": "submitter", "POST /v1/jobs": "submitter",

@@ -200,6 +200,28 @@ class Seen(unittest.TestCase):
             over.set()
             worker.join()
 
+    def test_any_running_job_is_cancelled_at_its_gateways_door(self):
+        def cancelled(n):  # False: it ended before it was found
+            got = {}
+            wish = completion(f"Number {n} is not wanted any more", 1900)
+            thread = threading.Thread(target=lambda: got.update(answer=ask(self.first, "POST", "/v1/completions", wish)))
+            thread.start()
+            while thread.is_alive():
+                job = next((one for one in part(picture(self.first), "first")["jobs"] if one["answer_tokens"] > 0), None)
+                if job:
+                    self.assertEqual(ask(self.second, "DELETE", f"/v1/monitoring/jobs/{job['job_id']}")[0], 404)
+                    ask(self.first, "DELETE", f"/v1/monitoring/jobs/{job['job_id']}")
+                    break
+            thread.join()
+            status, _, body = got["answer"]
+            if status == 200:
+                return False
+            self.assertEqual((status, json.loads(body)["error"]["code"]), (409, "cancelled"), body)
+            return True
+        self.assertTrue(any(cancelled(n) for n in range(20)))
+        for job, status in (("nothing", 400), ("01a222c7-bcaa-768f-98c2-3603915efd62", 404)):
+            self.assertEqual(ask(self.first, "DELETE", f"/v1/monitoring/jobs/{job}")[0], status)
+
     def test_the_picture_comes_as_a_stream(self):
         with Client(self.second.at) as client:
             events = client.ask("GET", "/v1/monitoring/stream?interval_ms=250").events()

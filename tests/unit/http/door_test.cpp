@@ -116,6 +116,7 @@ TEST_CASE("paths lead to routes; unknown ones and wrong methods are told apart")
   CHECK(kind("POST", "/v1/chat/completions") == static_cast<int>(route_kind::chat));
   CHECK(kind("HEAD", "/healthz") == static_cast<int>(route_kind::health));
   CHECK(kind("GET", "/v1/jobs/x/stream") == static_cast<int>(route_kind::job_stream));
+  CHECK(kind("DELETE", "/v1/monitoring/jobs/x") == static_cast<int>(route_kind::any_job_cancel));
   CHECK(kind("DELETE", "/v1/jobs/x") == static_cast<int>(route_kind::job_cancel));
   CHECK(kind("GET", "/v1/chat/completions") == -405);
   CHECK(kind("PUT", "/v1/jobs/x") == -405);

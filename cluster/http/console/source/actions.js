@@ -32,14 +32,9 @@ export function make_actions(read) {
     cancel(id) {
       ask({
         title: `Cancel job ${short_id(id)}?`, yes: "Cancel the job",
-        text: "Its answer ends with the tokens that were made so far. Long jobs (POST /v1/jobs) of this node's door can be cancelled here; other requests end when their client closes.",
+        text: "Its answer ends with the tokens that were made so far. This door cancels the jobs of its own node's gateway.",
         async act() {
-          try {
-            await read(`/v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
-          } catch (failure) {
-            if (failure.status !== 404) throw failure;
-            throw new Error("This door knows no long job of that id: it was submitted at another node's door, or its client holds it open and ends it by closing.");
-          }
+          await read(`/v1/monitoring/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
           return `Job ${short_id(id)} was cancelled`;
         },
       });
