@@ -28,6 +28,7 @@ std::vector<condition> alert_rules::look(const alert_input& in, time_point_us no
   look_at_actors(in, now, out);
   look_at_jobs(in, now, out);
   look_at_machine(in, out);
+  look_at_models(in, out);
   look_at_objectives(in, out);
   if (settings_.learns) look_at_usual(in, now, out);
   return out;
@@ -119,6 +120,29 @@ void alert_rules::look_at_jobs(const alert_input& in, time_point_us now,
                        shown(in.tokens_per_second, " tokens/s") + " at gateway " + node_ +
                        ", fewer than " + shown(settings_.tokens_per_second_min) +
                        "; is a worker busy with something else, or lost?"});
+}
+
+// What is loaded elsewhere than was meant, and what waits for another node.
+void alert_rules::look_at_models(const alert_input& in, std::vector<condition>& out) const {
+  for (const proto::ModelDescription& model : in.status.models()) {
+    if (model.load_refusal() == proto::WAITS_FOR_NODE)
+      out.push_back({"model_waits", model.name(), proto::SEVERITY_WARNING, 0, 1,
+                     "model " + model.name() + " at " + node_ +
+                         " waits for a node that computes a "
+                         "part of it: " +
+                         model.failure(),
+                     node_});
+    const bool elsewhere = settings_.expects_gpu && model.state() == proto::READY &&
+                           model.stages().empty() &&
+                           model.engine().find("cuda") == std::string::npos;
+    if (elsewhere)
+      out.push_back({"gpu_not_used", model.name(), proto::SEVERITY_WARNING, 0, 1,
+                     "model " + model.name() + " at " + node_ +
+                         " is computed by the processor, where inference.engine wants a GPU; "
+                         "gpu_refused in the log says why (troupe logs --node " +
+                         node_ + " --level warn)",
+                     node_});
+  }
 }
 
 void alert_rules::look_at_machine(const alert_input& in, std::vector<condition>& out) const {

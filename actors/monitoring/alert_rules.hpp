@@ -36,6 +36,7 @@ class alert_rules {
   };
   void look_at_jobs(const alert_input& in, time_point_us now, std::vector<condition>& out);
   void look_at_machine(const alert_input& in, std::vector<condition>& out) const;
+  void look_at_models(const alert_input& in, std::vector<condition>& out) const;
   void look_at_nodes(const alert_input& in, std::vector<condition>& out);
   void look_at_actors(const alert_input& in, time_point_us now, std::vector<condition>& out);
   void look_at_objectives(const alert_input& in, std::vector<condition>& out) const;

@@ -30,6 +30,7 @@ struct alert_settings {
   std::uint32_t told_per_minute_max = 10;               // over all
   std::chrono::milliseconds incident_window{30'000};    // what begins so soon after a node's loss
                                                         // is told as its consequence
+  bool expects_gpu = false;                             // models are to be computed by one
   bool learns = true;                                   // what is usual at this time of day
   std::vector<objective_wish> objectives;
   std::chrono::milliseconds objective_window{3'600'000};

@@ -183,6 +183,7 @@ monitoring_settings monitoring_part(const settings& from) {
   out.slow_job = out.traces.slow = from.duration("monitoring.slow_job");
   out.traces.collector = from.text("monitoring.traces");
   out.traces.ratio = from.number("monitoring.traces_ratio");
+  out.alerts.expects_gpu = from.text("inference.engine") == "cuda";
   out.alerts.webhook = from.text("monitoring.webhook");
   out.alerts.alertmanager = from.text("monitoring.alertmanager");
   out.alerts.first_token_max = from.duration("monitoring.first_token_max");

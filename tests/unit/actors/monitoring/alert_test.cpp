@@ -88,6 +88,31 @@ TEST_CASE("property 36: memory above its threshold is an alert") {
   CHECK(has(look(rules, status, seconds(3)), "memory_high"));
 }
 
+TEST_CASE(
+    "a model that a GPU should compute and does not is an alert, and one that waits for a node") {
+  proto::NodeStatus status;
+  proto::ModelDescription& model = *status.add_models();
+  model.set_name("big");
+  model.set_state(proto::READY);
+  model.set_engine("cpu");
+  alert_settings settings;
+  alert_rules plain("a", settings);
+  CHECK_FALSE(has(look(plain, status, seconds(1)), "gpu_not_used"));
+  settings.expects_gpu = true;
+  alert_rules rules("a", settings);
+  CHECK(has(look(rules, status, seconds(1)), "gpu_not_used"));
+  model.set_engine("cuda");
+  CHECK_FALSE(has(look(rules, status, seconds(2)), "gpu_not_used"));
+  CHECK_FALSE(has(look(rules, status, seconds(2)), "model_waits"));
+  model.set_state(proto::ON_DISK);
+  model.set_engine("");
+  model.set_load_refusal(proto::WAITS_FOR_NODE);
+  model.set_failure("node pc2 is down");
+  const auto told = look(rules, status, seconds(3));
+  CHECK(has(told, "model_waits"));
+  CHECK_FALSE(has(told, "gpu_not_used"));
+}
+
 TEST_CASE("property 37: fewer tokens a second than the threshold is an alert while jobs run") {
   alert_rules rules("a", fitting());
   proto::NodeStatus status;
