@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -60,8 +61,8 @@ class two_sides final : public post_office {
   }
 
   std::shared_ptr<stage_desk> desk;
-  bool mute = false;  // the tail hears nothing
-  int steps = 0;
+  std::atomic<bool> mute = false;  // the tail hears nothing
+  std::atomic<int> steps = 0;
   stages_role tail;
 };
 
@@ -144,6 +145,7 @@ TEST_CASE("a wait ends at once when the node is lost, and when this one stops") 
     auto split = make(sides, 1, milliseconds(60'000));
     REQUIRE(split.ok());
     sides.mute = true;
+    sides.steps = 0;
     std::thread elsewhere([&] {
       while (sides.steps == 0) std::this_thread::yield();
       std::this_thread::sleep_for(milliseconds(20));
