@@ -28,6 +28,7 @@ void loader_core::queue(entry& e, waiter who, time_point_us now, effects& out) {
 // The file is whole and checked. Its path is for actors of this node alone.
 void loader_core::answer_files(entry& e, effects& out) {
   for (const waiter& w : std::exchange(e.files, {})) {
+    if (w.request->correlation() == 0) continue;
     auto reply = std::make_shared<proto::Envelope>(reply_to(*w.request));
     proto::ModelDescription& told = *reply->mutable_model_loaded()->mutable_model();
     told = describe(e);

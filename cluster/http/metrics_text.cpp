@@ -6,13 +6,33 @@
 namespace troupe::http {
 namespace {
 
+// As the node calls it; else its digest.
+std::string model_name(const proto::NodeMetrics& node, const std::string& digest) {
+  for (const proto::ModelDescription& model : node.status().models())
+    if (model.digest() == digest) return model.name();
+  return digest;
+}
+
+// What this node computes of other nodes' models.
+void write_stages(std::string& out, const proto::NodeMetrics& node) {
+  const auto each = [&](const char* name, const char* type, const char* about, auto&& read) {
+    metric one(out, name, type, about);
+    for (const proto::StageShown& stage : node.status().stages())
+      one.row(read(stage),
+              {{"head", stage.head()}, {"model_name", model_name(node, stage.model_digest())}});
+  };
+  using S = proto::StageShown;
+  each("stage_memory_bytes", "gauge", "Weights and KV of layers computed for another node's model",
+       [](const S& s) { return static_cast<double>(s.weight_bytes() + s.kv_bytes()); });
+  each("stage_steps_total", "counter", "Steps of these layers",
+       [](const S& s) { return static_cast<double>(s.steps()); });
+  each("stage_step_seconds_total", "counter", "Time that these steps took here",
+       [](const S& s) { return static_cast<double>(s.step_us()) * 1e-6; });
+}
+
 void write_engines(std::string& out, const proto::NodeMetrics& node) {
   const auto& engines = node.engines();
-  const auto name_of = [&](int i) -> std::string {
-    for (const proto::ModelDescription& model : node.status().models())
-      if (model.digest() == engines[i].model_digest()) return model.name();
-    return engines[i].model_digest();
-  };
+  const auto name_of = [&](int i) { return model_name(node, engines[i].model_digest()); };
   const auto each = [&](const char* name, const char* type, const char* about, auto&& read) {
     rows_of(out, name, type, about, engines, "model_name", name_of, read);
   };
@@ -147,6 +167,7 @@ void write_node(std::string& out, const proto::NodeStatus& status) {
 std::string metrics_text(const proto::NodeMetrics& node, const live_counts& door) {
   std::string out;
   write_engines(out, node);
+  write_stages(out, node);
   write_jobs(out, node);
   write_gateway(out, node.status().jobs(), door);
   write_node(out, node.status());

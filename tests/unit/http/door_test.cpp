@@ -193,6 +193,15 @@ TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break 
   proto::ModelDescription& known = *node.mutable_status()->add_models();
   known.set_digest("d");
   known.set_name("tiny");
+  engine.set_steps(40);
+  engine.set_steps_replayed(30);
+  proto::StageShown& stage = *node.mutable_status()->add_stages();
+  stage.set_head("mainpc");
+  stage.set_model_digest("d");
+  stage.set_weight_bytes(700);
+  stage.set_kv_bytes(24);
+  stage.set_steps(9);
+  stage.set_step_us(2'500'000);
   node.mutable_status()->mutable_jobs()->set_refused(4);
   live_counts door;
   door.refused[static_cast<std::size_t>(refusal_reason::queue_full)] = 5;
@@ -211,6 +220,11 @@ TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break 
   told("troupe_num_requests_running{model_name=\"tiny\"} 3");
   told("troupe_num_requests_running{model_name=\"unnamed\"} 0");
   told("troupe_kv_cache_usage_perc{model_name=\"tiny\"} 0.25");
+  told("troupe_engine_steps_total{model_name=\"tiny\"} 40");
+  told("troupe_engine_steps_replayed_total{model_name=\"tiny\"} 30");
+  told("troupe_stage_memory_bytes{head=\"mainpc\",model_name=\"tiny\"} 724");
+  told("troupe_stage_steps_total{head=\"mainpc\",model_name=\"tiny\"} 9");
+  told("troupe_stage_step_seconds_total{head=\"mainpc\",model_name=\"tiny\"} 2.5");
   told("troupe_jobs_refused_total 4");
   told("troupe_http_requests_refused_total{reason=\"queue_full\"} 5");
   told("troupe_http_requests_refused_total{reason=\"wrong_key\"} 0");
