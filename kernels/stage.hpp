@@ -49,7 +49,7 @@ result<std::unique_ptr<stage>> make_cpu_stage(std::shared_ptr<const model> weigh
 
 // The stages in order, which must be the whole model. A long step goes through them in pieces, so
 // that all compute at once. Its numerics class is the stages', joined by '+' where they differ.
-result<std::unique_ptr<engine>> make_split_engine(std::shared_ptr<const model> weights,
+result<std::unique_ptr<engine>> make_split_engine(const std::shared_ptr<const model>& weights,
                                                   std::uint32_t batch_tokens_max,
                                                   std::vector<std::unique_ptr<stage>> stages);
 

@@ -15,7 +15,7 @@ namespace troupe {
 struct fence_order {
   std::uint64_t epoch = 0;
   std::uint32_t attempt = 0;
-  auto operator<=>(const fence_order&) const = default;
+  auto operator<=>(const fence_order&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 inline fence_order order_of(const proto::Fence& fence) {

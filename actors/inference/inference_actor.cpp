@@ -139,10 +139,11 @@ role_handle spawn_inference(caf::actor_system& system, const inference_settings&
   plan.detached = true;
   stage_opener remote;
   if (desk)
-    remote = [desk, &office](const remote_stage_wish& wish) {
+    remote = [desk = std::move(desk), &office](const remote_stage_wish& wish) {
       return open_remote_stage(desk, office, wish);
     };
-  plan.make = [settings, &office, load, remote](notify_self notify) -> std::unique_ptr<role> {
+  plan.make = [settings, &office, load = std::move(load),
+               remote](notify_self notify) -> std::unique_ptr<role> {
     inference_aside aside{make_engine_source(settings, kernels::make_cuda_engine, remote),
                           std::make_unique<background_thread>(),
                           std::make_unique<background_thread>()};

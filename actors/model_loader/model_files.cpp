@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <system_error>
 
 #include "kernels/model/model.hpp"
 
@@ -24,7 +24,7 @@ error disk_error(std::string_view what, const fs::path& path, int number) {
   return {full               ? error_code::resource_exhausted
           : number == ENOENT ? error_code::not_found
                              : error_code::unavailable,
-          std::string{what} + " " + path.string() + ": " + std::strerror(number),
+          std::string{what} + " " + path.string() + ": " + std::generic_category().message(number),
           full ? "free some space on that disk, then load the model again" : ""};
 }
 

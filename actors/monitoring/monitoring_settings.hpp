@@ -22,7 +22,7 @@ namespace troupe {
 
 struct monitoring_settings {
   std::string node;
-  bool enabled = true;  // else nothing is sampled; readers get what is at hand
+  bool enabled = true;                       // else nothing is sampled; readers get what is at hand
   std::uint32_t intake_max = 4096;           // messages waiting; more are dropped and counted
   std::chrono::milliseconds window{60'000};  // percentiles are of the last window
   std::chrono::milliseconds answer_wait{

@@ -140,7 +140,8 @@ role_handle spawn_stages(caf::actor_system& system, const stages_settings& setti
   plan.gauge = std::move(gauge);
   plan.mailbox_max = 4096;
   plan.detached = true;
-  plan.make = [settings, &office, load](notify_self notify) -> std::unique_ptr<role> {
+  plan.make = [settings, &office,
+               load = std::move(load)](notify_self notify) -> std::unique_ptr<role> {
     return std::make_unique<stages_role>(settings, office, std::move(notify),
                                          make_stage_maker(settings),
                                          std::make_unique<background_thread>(), load);
@@ -154,7 +155,7 @@ role_handle spawn_stage_desk(caf::actor_system& system, std::shared_ptr<stage_de
   plan.name = "stage_desk";
   plan.gauge = std::move(gauge);
   plan.mailbox_max = 4096;
-  plan.make = [desk = std::move(desk)](notify_self) -> std::unique_ptr<role> {
+  plan.make = [desk = std::move(desk)](const notify_self&) -> std::unique_ptr<role> {
     return std::make_unique<stage_desk_role>(desk);
   };
   return spawn_role(system, std::move(plan));

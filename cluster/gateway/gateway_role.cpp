@@ -44,9 +44,10 @@ class open_journal {
   void begin(const journal_place& place, notify_self notify) {
     journal::writer_settings settings;
     settings.file_bytes_max = place.file_bytes_max;
-    writer_.emplace(store_, settings, [notify](const journal::journal_news& news) {
-      notify(std::make_shared<journal_told>(news));
-    });
+    writer_.emplace(store_, settings,
+                    [notify = std::move(notify)](const journal::journal_news& news) {
+                      notify(std::make_shared<journal_told>(news));
+                    });
   }
   void write(journal::batch records) { writer_->write(std::move(records)); }
 
@@ -195,7 +196,8 @@ role_handle spawn_gateway(caf::actor_system& system, const gateway_settings& set
   plan.gauge = std::move(gauge);
   plan.tick_every = std::chrono::milliseconds(50);
   plan.mailbox_max = 65536;
-  plan.make = [settings, place = std::move(place), &office, shown](notify_self notify) {
+  plan.make = [settings, place = std::move(place), &office,
+               shown = std::move(shown)](notify_self notify) {
     return std::make_unique<gateway_role>(settings, place, office, std::move(notify), shown);
   };
   return spawn_role(system, std::move(plan));

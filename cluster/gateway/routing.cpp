@@ -139,7 +139,7 @@ result<std::optional<std::string>> resolve_model(const cluster_view& view,
   if (own.size() == 1) return known(*own.begin());
   std::string found;
   for (const auto& [digest, nodes] : nodes_by_digest)
-    found += (found.empty() ? "" : "; ") + digest + " on " + nodes;
+    found.append(found.empty() ? "" : "; ").append(digest).append(" on ").append(nodes);
   return error{error_code::invalid_argument,
                "the name " + std::string(wanted) + " means " +
                    std::to_string(nodes_by_digest.size()) + " different files: " + found,

@@ -108,7 +108,7 @@ asio::awaitable<bool> connection::reply(const http_request& request, reply_head 
   return send(std::move(bytes), head.keep_alive);
 }
 
-asio::awaitable<bool> connection::document(const http_request& request, std::string body,
+asio::awaitable<bool> connection::document(const http_request& request, const std::string& body,
                                            int status, const char* content_type) {
   reply_head head;
   head.status = status;

@@ -54,8 +54,8 @@ class connection : public std::enable_shared_from_this<connection> {
   asio::awaitable<bool> converse(const http_request& request, request_core& core,
                                  const std::shared_ptr<inbox>& box);
   // A whole reply; these build it at once, so that nothing of the caller's need live on.
-  asio::awaitable<bool> document(const http_request& request, std::string body, int status = 200,
-                                 const char* content_type = "application/json");
+  asio::awaitable<bool> document(const http_request& request, const std::string& body,
+                                 int status = 200, const char* content_type = "application/json");
   asio::awaitable<bool> reply(const http_request& request, reply_head head,
                               const std::string& body);
   asio::awaitable<bool> refuse(const http_request& request, const api_error& why);

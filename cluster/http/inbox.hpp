@@ -24,7 +24,7 @@ inline constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 class inbox : public std::enable_shared_from_this<inbox> {
  public:
-  explicit inbox(asio::any_io_executor strand) : timer_(std::move(strand)) {}
+  explicit inbox(const asio::any_io_executor& strand) : timer_(strand) {}
 
   void push(envelope_ptr message) {
     {

@@ -336,7 +336,7 @@ role_handle spawn_node_role(caf::actor_system& system, const node_role_settings&
   plan.gauge = std::move(gauge);
   plan.tick_every =
       std::chrono::duration_cast<std::chrono::milliseconds>(settings.membership.tick_every());
-  plan.make = [settings, outside](notify_self) {
+  plan.make = [settings, outside = std::move(outside)](const notify_self&) {
     return std::make_unique<node_role>(settings, outside);
   };
   return spawn_role(system, std::move(plan));

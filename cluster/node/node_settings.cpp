@@ -98,7 +98,7 @@ inference_settings inference_part(const settings& from) {
   for (const std::int64_t core : from.integers("inference.affinity"))
     out.affinity.push_back(static_cast<int>(core));
   out.variant = from.text("inference.variant");
-  const std::string engine = from.text("inference.engine");
+  const std::string& engine = from.text("inference.engine");
   out.engine = engine == "cuda"   ? engine_choice::cuda
                : engine == "auto" ? engine_choice::any
                                   : engine_choice::cpu;

@@ -38,7 +38,7 @@ bool switchboard::deliver_to_session(const envelope_ptr& message) const {
 }
 
 void switchboard::post(envelope_ptr message) {
-  if (message->target().node() == node_) return deliver_here(std::move(message));
+  if (message->target().node() == node_) return deliver_here(message);
   if (deliver_to_session(message)) return;
   std::function<void(const std::string&)> client_unreachable;
   error why{error_code::unavailable, "the link is not open", "try again"};
@@ -69,7 +69,7 @@ role_handle switchboard::role_of(std::string_view actor) const {
   return found == roles_.end() ? role_handle() : found->second;
 }
 
-void switchboard::deliver_here(envelope_ptr message) {
+void switchboard::deliver_here(const envelope_ptr& message) {
   const std::string& actor = message->target().actor();
   const role_handle handle = role_of(actor);
   loop_lane* const lane = actor == "gateway" ? lent_lane_.load() : nullptr;
@@ -91,7 +91,7 @@ void switchboard::bounce(const proto::Envelope& message, proto::Error::Code code
                          std::string mend) {
   if (message.correlation() == 0 || message.has_error()) return;
   envelope_ptr answer = refuse(message, code, std::move(why), std::move(mend));
-  if (answer->target().node() == node_) return deliver_here(std::move(answer));
+  if (answer->target().node() == node_) return deliver_here(answer);
   if (deliver_to_session(answer)) return;
   const std::shared_lock lock{guard_};
   if (endpoint_) (void)endpoint_->send(std::move(answer)).ok();

@@ -66,7 +66,7 @@ class switchboard final : public post_office {
   bool deliver_to_session(const envelope_ptr& message) const;
   bool admits(const link::peer_view& from, const proto::Envelope& message);
   role_handle role_of(std::string_view actor) const;
-  void deliver_here(envelope_ptr message);
+  void deliver_here(const envelope_ptr& message);
   void return_refused(const role_handle& handle, const proto::Envelope& message);
   void bounce(const proto::Envelope& message, proto::Error::Code code, std::string why,
               std::string mend = {});

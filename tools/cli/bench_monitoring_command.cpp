@@ -20,6 +20,7 @@ struct monitoring_bench_request {
 ratio_figure window_ratio(const std::vector<load_round>& windows, std::size_t kind,
                           double load_figures::*what) {
   std::vector<double> ratios;
+  ratios.reserve(windows.size());
   for (const load_round& window : windows) ratios.push_back(window[kind].*what / (window[0].*what));
   return ratio_of(std::move(ratios));
 }
@@ -27,6 +28,7 @@ ratio_figure window_ratio(const std::vector<load_round>& windows, std::size_t ki
 double median_figure(const std::vector<load_round>& rounds, std::size_t kind,
                      double load_figures::*what) {
   std::vector<double> values;
+  values.reserve(rounds.size());
   for (const load_round& round : rounds) values.push_back(round[kind].*what);
   return median(values);
 }

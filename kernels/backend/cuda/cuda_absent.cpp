@@ -17,6 +17,7 @@ result<std::vector<cuda_device>> cuda_devices() {
   return absent();
 }
 
+// NOLINTBEGIN(performance-unnecessary-value-param): the signatures are the engine's
 result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model>,
                                                  const engine_settings&, const cuda_settings&) {
   return absent();
@@ -26,6 +27,8 @@ result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model>, con
                                                const cuda_settings&) {
   return absent();
 }
+
+// NOLINTEND(performance-unnecessary-value-param)
 
 result<cuda_bench_report> bench_cuda(const cuda_settings&, const cuda_bench_request&) {
   return absent();

@@ -161,7 +161,7 @@ std::vector<layer_range> share_layers(std::uint32_t layers, std::span<const std:
   return out;
 }
 
-result<std::unique_ptr<engine>> make_split_engine(std::shared_ptr<const model> weights,
+result<std::unique_ptr<engine>> make_split_engine(const std::shared_ptr<const model>& weights,
                                                   std::uint32_t batch_tokens_max,
                                                   std::vector<std::unique_ptr<stage>> stages) {
   std::uint32_t next = 0;
