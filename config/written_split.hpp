@@ -20,7 +20,8 @@ struct written_split {
   std::vector<part> parts;  // in the order of the layers
 };
 
-// The model may have colons, so the parts are looked for at the end. nullopt: it is none.
+// The model may have colons, so the parts are looked for at the end. nullopt: it is none, or names a
+// node twice, which has one part of a model.
 inline std::optional<written_split> read_split(std::string_view text) {
   written_split out;
   for (;;) {
@@ -35,6 +36,8 @@ inline std::optional<written_split> read_split(std::string_view text) {
     if (node.empty() || read.ec != std::errc() || read.ptr != layers.data() + layers.size() ||
         part.layers == 0)
       return std::nullopt;
+    for (const written_split::part& other : out.parts)
+      if (other.node == part.node) return std::nullopt;
     out.parts.push_back(std::move(part));
     text = text.substr(0, colon);
   }

@@ -67,6 +67,7 @@ void stage_desk::take(envelope_ptr reply) {
   const std::lock_guard lock{guard_};
   const auto at = open_.find(reply->correlation());
   if (at == open_.end() || at->second.reply) return;
+  if (reply->sender().node() != at->second.node) return;  // another one's word
   at->second.reply = std::move(reply);
   answered_.notify_all();
 }

@@ -32,7 +32,8 @@ class stage_desk {
   // Without a reply.
   void tell(proto::Envelope payload, const std::string& node, post_office& office) const;
 
-  void take(envelope_ptr reply);  // one that nobody waits for is dropped
+  // One that nobody waits for, or that comes from another node than was asked, is dropped.
+  void take(envelope_ptr reply);
   void lose_node(const std::string& node);
   // All waits end, and every later one at once.
   void close();

@@ -23,60 +23,88 @@ std::uint64_t model_weights(troupe::client::cluster& at, const std::string& node
   return 0;
 }
 
+constexpr const char* last_at_tail = "  split: [\"tiny:tail=1\"]\n";
+
+// What a node with the whole model answers.
+answer by_the_whole(const troupe::client::job& job) {
+  static node whole({.name = "whole"});
+  REQUIRE_MESSAGE(whole.ready(), whole.errors());
+  answer got = ask(*whole.connect(), job);
+  REQUIRE_MESSAGE(!got.failure, got.failure->text());
+  return got;
+}
+
+// A head whose last layer the tail has, when it has answered once.
+struct in_parts {
+  explicit in_parts(const std::string& tail_listens = "tcp://127.0.0.1:0")
+      : tail({.name = "tail", .has_model = false, .listen = tail_listens, .models = no_model_fits}),
+        head({.name = "head", .peers = {tail.address()}, .models = last_at_tail}) {
+    REQUIRE_MESSAGE(tail.ready(), tail.errors());
+    REQUIRE_MESSAGE(head.ready(), head.errors());
+    at_head = head.connect();
+    REQUIRE(eventually([&] { return !ask(*at_head, job_of("warm")).failure; }));
+  }
+  node tail, head;
+  std::unique_ptr<troupe::client::cluster> at_head;
+};
+
+troupe::client::job uncached(const std::string& prompt, std::uint32_t tokens) {
+  troupe::client::job job = job_of(prompt, tokens);
+  job.cache_bypass = true;
+  return job;
+}
+
 }  // namespace
 
 TEST_CASE("a model in parts on two nodes gives the answers of the whole one") {
-  node whole({.name = "whole"});
-  REQUIRE_MESSAGE(whole.ready(), whole.errors());
-  auto at_whole = whole.connect();
-  troupe::client::job job = job_of("in parts", 40);
-  job.cache_bypass = true;
-  const answer expected = ask(*at_whole, job);
-  REQUIRE_MESSAGE(!expected.failure, expected.failure->text());
-
-  node tail({.name = "tail", .has_model = false, .models = no_model_fits});
-  REQUIRE_MESSAGE(tail.ready(), tail.errors());
-  node head({.name = "head", .peers = {tail.address()}, .models = "  split: [\"tiny:tail=1\"]\n"});
-  REQUIRE_MESSAGE(head.ready(), head.errors());
-  auto at_head = head.connect();
-  answer got;
-  REQUIRE(eventually([&] {
-    got = ask(*at_head, job);
-    return !got.failure;
-  }));
+  troupe::client::job job = uncached("in parts", 40);
+  const answer expected = by_the_whole(job);
+  const in_parts both;
+  const answer got = ask(*both.at_head, job);
+  REQUIRE_MESSAGE(!got.failure, got.failure->text());
   CHECK(got.ids == expected.ids);
   CHECK(got.report.worker_node == "head");
   CHECK(got.report.numerics_class == expected.report.numerics_class);
-  CHECK(model_weights(*at_head, "head") < model_weights(*at_whole, "whole"));
-  CHECK(model_weights(*at_head, "head") > 0);
-  CHECK(tail.log().find("stage_opened") != std::string::npos);
+  node whole({.name = "beside"});
+  auto at_whole = whole.connect();
+  REQUIRE(!ask(*at_whole, job).failure);
+  CHECK(model_weights(*at_whole, "beside") > model_weights(*both.at_head, "head"));
+  CHECK(model_weights(*both.at_head, "head") > 0);
+  nlohmann::json shown;
+  CHECK(eventually([&] {
+    const nlohmann::json status = status_of(*both.at_head);
+    if (const nlohmann::json* part = part_of(status, "tail")) shown = (*part)["stages"];
+    return shown.size() == 1 && shown[0]["steps"].get<std::uint64_t>() > 40;
+  }));
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0]["head"] == "head");
+  CHECK(shown[0]["layer_first"] == 1);
 
-  // Several at once, sampled, and an embedding's rows come through the same way.
+  // Whole rows of logits, and hidden rows, pass between the nodes as well.
   job.sampling.temperature = 0.9f;
   job.sampling.seed = 5;
-  const answer sampled = ask(*at_whole, job);
-  REQUIRE(!sampled.failure);
-  CHECK(ask(*at_head, job).ids == sampled.ids);
+  CHECK(ask(*both.at_head, job).ids == by_the_whole(job).ids);
+  troupe::client::job reading = uncached("What is read is not answered", 0);
+  reading.ignore_end = false;
+  reading.embed = true;
+  const answer embedded = ask(*both.at_head, reading);
+  REQUIRE_MESSAGE(!embedded.failure, embedded.failure->text());
+  CHECK(embedded.report.embedding.size() > 1);
+  CHECK(embedded.report.embedding == by_the_whole(reading).report.embedding);
+  reading.embed = false;
+  reading.score = true;
+  const answer scored = ask(*both.at_head, reading);
+  REQUIRE_MESSAGE(!scored.failure, scored.failure->text());
+  CHECK(scored.report.prompt_log_probabilities.size() > 1);
+  CHECK(scored.report.prompt_log_probabilities ==
+        by_the_whole(reading).report.prompt_log_probabilities);
 }
 
 TEST_CASE("a job goes on when the node that computes its model's last layers dies and returns") {
-  node whole({.name = "whole"});
-  REQUIRE_MESSAGE(whole.ready(), whole.errors());
-  troupe::client::job job = job_of("the tail dies", 200);
-  job.cache_bypass = true;
-  job.ignore_end = true;
-  const answer expected = ask(*whole.connect(), job);
-  REQUIRE_MESSAGE(!expected.failure, expected.failure->text());
-
-  const std::string listen = "tcp://127.0.0.1:" + std::to_string(free_port());
-  node tail({.name = "tail", .has_model = false, .listen = listen, .models = no_model_fits});
-  REQUIRE_MESSAGE(tail.ready(), tail.errors());
-  node head({.name = "head", .peers = {tail.address()}, .models = "  split: [\"tiny:tail=1\"]\n"});
-  REQUIRE_MESSAGE(head.ready(), head.errors());
-  auto at_head = head.connect();
-  REQUIRE(eventually([&] { return !ask(*at_head, job_of("warm")).failure; }));
-
-  auto stream = at_head->submit(job);
+  const troupe::client::job job = uncached("the tail dies", 800);
+  const answer expected = by_the_whole(job);
+  in_parts both("tcp://127.0.0.1:" + std::to_string(free_port()));
+  auto stream = both.at_head->submit(job);
   REQUIRE(stream.ok());
   std::vector<std::int32_t> ids;
   for (int i = 0; i < 20; ++i) {
@@ -85,20 +113,18 @@ TEST_CASE("a job goes on when the node that computes its model's last layers die
     REQUIRE(token->has_value());
     ids.push_back((*token)->id);
   }
-  tail.kill();
-  tail.start_again();
-  REQUIRE_MESSAGE(tail.ready(), tail.errors());
+  both.tail.kill();
+  both.tail.start_again();
+  REQUIRE_MESSAGE(both.tail.ready(), both.tail.errors());
   const answer rest = read_all(**stream);
   REQUIRE_MESSAGE(!rest.failure, rest.failure->text());
   ids.insert(ids.end(), rest.ids.begin(), rest.ids.end());
   CHECK(ids == expected.ids);
-  CHECK(head.log().find("engine_lost") != std::string::npos);
+  CHECK(both.head.log().find("engine_lost") != std::string::npos);
 }
 
 TEST_CASE(
     "two nodes compute each other's last layers at once, and none waits for the other's wait") {
-  node whole({.name = "whole"});
-  REQUIRE_MESSAGE(whole.ready(), whole.errors());
   const std::string left_at = "tcp://127.0.0.1:" + std::to_string(free_port()),
                     right_at = "tcp://127.0.0.1:" + std::to_string(free_port());
   node left({.name = "left",
@@ -119,38 +145,28 @@ TEST_CASE(
   std::vector<answer> answers(8);
   for (std::size_t i = 0; i < answers.size(); ++i)
     threads.emplace_back([&, i] {
-      troupe::client::job job = job_of("both ways " + std::to_string(i / 2), 60);
-      job.cache_bypass = true;
-      answers[i] = ask(*(i % 2 == 0 ? left : right).connect(), job);
+      answers[i] = ask(*(i % 2 == 0 ? left : right).connect(),
+                       uncached("both ways " + std::to_string(i / 2), 60));
     });
   for (std::thread& thread : threads) thread.join();
   for (std::size_t i = 0; i < answers.size(); ++i) {
     REQUIRE_MESSAGE(!answers[i].failure, answers[i].failure->text());
-    troupe::client::job job = job_of("both ways " + std::to_string(i / 2), 60);
-    CHECK(answers[i].ids == ask(*whole.connect(), job).ids);
+    CHECK(answers[i].ids == by_the_whole(uncached("both ways " + std::to_string(i / 2), 60)).ids);
   }
   CHECK(left.log().find("stage_opened") != std::string::npos);
   CHECK(right.log().find("stage_opened") != std::string::npos);
 }
 
 TEST_CASE("a part whose node stands still is given up when the others take that node for lost") {
-  node whole({.name = "whole"});
-  REQUIRE_MESSAGE(whole.ready(), whole.errors());
-  troupe::client::job job = job_of("the tail stands still", 150);
-  job.cache_bypass = true;
-  const answer expected = ask(*whole.connect(), job);
-  REQUIRE_MESSAGE(!expected.failure, expected.failure->text());
-  node tail({.name = "tail", .has_model = false, .models = no_model_fits});
-  REQUIRE_MESSAGE(tail.ready(), tail.errors());
-  node head({.name = "head", .peers = {tail.address()}, .models = "  split: [\"tiny:tail=1\"]\n"});
-  REQUIRE_MESSAGE(head.ready(), head.errors());
-  auto at_head = head.connect();
-  REQUIRE(eventually([&] { return !ask(*at_head, job_of("warm")).failure; }));
-  auto stream = at_head->submit(job);
+  const troupe::client::job job = uncached("the tail stands still", 800);
+  const answer expected = by_the_whole(job);
+  in_parts both;
+  auto stream = both.at_head->submit(job);
   REQUIRE(stream.ok());
-  tail.process().signal(SIGSTOP);
-  const bool lost = eventually([&] { return head.log().find("engine_lost") != std::string::npos; });
-  tail.process().signal(SIGCONT);
+  both.tail.process().signal(SIGSTOP);
+  const bool lost =
+      eventually([&] { return both.head.log().find("engine_lost") != std::string::npos; });
+  both.tail.process().signal(SIGCONT);
   CHECK(lost);  // long before stages.step_wait
   const answer got = read_all(**stream);
   REQUIRE_MESSAGE(!got.failure, got.failure->text());

@@ -52,10 +52,11 @@ std::string random_item(const setting_row& row) {
   if (row.name == "monitoring.objectives")  // plain text with a form of its own
     return random_name(20) + ":" + std::to_string(*rc::gen::inRange(1, 60'000)) +
            (*rc::gen::arbitrary<bool>() ? ":0.9" : "");
-  if (row.name == "models.split")
-    return random_name(20) + ":" + random_name(20) + "=" +
-           std::to_string(*rc::gen::inRange(1, 200)) +
-           (*rc::gen::arbitrary<bool>() ? ":" + random_name(9) + "=7" : "");
+  if (row.name == "models.split") {
+    const std::string node = random_name(20);  // each once
+    return random_name(20) + ":" + node + "=" + std::to_string(*rc::gen::inRange(1, 200)) +
+           (*rc::gen::arbitrary<bool>() ? ":" + node + "-2=7" : "");
+  }
   switch (row.form) {
     case text_form::plain:
       return random_text(is_list(row) ? 200 : static_cast<std::size_t>(row.maximum));

@@ -237,6 +237,40 @@ TEST_CASE("pause keeps the picture; one scrolls back to before the console began
   CHECK(totals_shown(state).jobs_running() == 4);
 }
 
+TEST_CASE("the models tell who has which layers, and why one is not loaded") {
+  console_state state = watching(120, 40);
+  auto next = std::make_shared<proto::ClusterPicture>(*cluster());
+  proto::NodeStatus& head = *next->mutable_nodes(0)->mutable_status();
+  head.clear_models();
+  proto::ModelDescription& big = *head.add_models();
+  big.set_name("big");
+  big.set_digest("dd");
+  big.set_state(proto::READY);
+  big.add_stages()->set_node("pc2");
+  big.mutable_stages(0)->set_layers(20);
+  proto::NodeStatus& tail = *next->mutable_nodes(1)->mutable_status();
+  tail.clear_models();
+  *tail.add_models() = big;
+  tail.mutable_models(0)->clear_stages();
+  tail.mutable_models(0)->set_state(proto::ON_DISK);
+  tail.mutable_models(0)->set_load_refusal(proto::TOO_LARGE);
+  tail.mutable_models(0)->set_failure("it needs 9 bytes");
+  proto::StageShown& stage = *tail.add_stages();
+  stage.set_head("mainpc");
+  stage.set_model_digest("dd");
+  stage.set_layer_first(12);
+  stage.set_layer_end(32);
+  step(state, {noon + second, picture_heard{next}});
+  std::string all;
+  for (const row& one : rows_of(state, shown_by(state), panel::models).rows) {
+    for (const cell& part : one.cells) all += part.text + "|";
+    all += "\n";
+  }
+  for (const char* part : {", 20 layers at pc2|", "|too big|", "it needs 9 bytes|", "|part|",
+                           "layers 12 to 31 for mainpc|"})
+    CHECK_MESSAGE(all.find(part) != std::string::npos, part, " in ", all);
+}
+
 TEST_CASE("the timeline is bounded in time") {
   timeline line;
   for (std::uint64_t i = 0; i < 4000; ++i) line.add(cluster(), noon + i * second);

@@ -34,6 +34,24 @@ TEST_CASE("sizes and times are told in the unit that reads well") {
   CHECK(time_text(90000) == "1d 1h");
 }
 
+TEST_CASE("the status tells who has which layers of a model in parts, and who cannot load one") {
+  const auto table = status_table(R"({
+    "gateway_node": "mainpc",
+    "nodes": [
+      {"node": "mainpc", "up": true, "models": [{"name": "big", "state": "ready", "digest": "aa",
+       "stages": [{"node": "pc2", "layers": 20}]}]},
+      {"node": "pc2", "up": true, "models": [{"name": "mine", "state": "on_disk", "digest": "aa",
+       "load_refusal": "too_large", "failure": "a long reason"}],
+       "stages": [{"head": "mainpc", "model_digest": "aa", "layer_first": 12, "layer_end": 32,
+                   "weight_bytes": 2048}]}]
+  })");
+  REQUIRE(table.ok());
+  for (const char* part : {"ready, 20 layers at pc2", "on_disk, too large for this node",
+                           "layers 12 to 31 for mainpc", "2.0 KiB"})
+    CHECK_MESSAGE(table->find(part) != std::string::npos, part);
+  CHECK(table->find("a long reason") == std::string::npos);
+}
+
 TEST_CASE("the status names every node, actor, model, cache and link") {
   const auto table = status_table(R"({
     "gateway_node": "mainpc",

@@ -21,7 +21,7 @@ export function make_models_view() {
       { title: "parameters", number: true, value: (row) => row.one.parameters, text: (row) => count(row.one.parameters) },
       { title: "context", number: true, wide: true, value: (row) => row.one.context_tokens },
       { title: "kind", wide: true, value: (row) => `${row.one.architecture} ${row.one.quantization}` },
-      { title: "engine", wide: true, value: (row) => [row.one.engine, row.one.variant].filter(Boolean).join(" ") },
+      { title: "engine", wide: true, value: (row) => [row.one.engine, row.one.variant, ...(row.one.stages ?? []).map((part) => `${part.layers} layers at ${part.node}`)].filter(Boolean).join(" ") },
       { title: "file", wide: true, value: (row) => short_digest(row.one.digest) },
       { title: "why not", value: (row) => row.one.failure },
     ],

@@ -179,6 +179,31 @@ TEST_CASE("a stage actor that is new knows no stage, and its head hears so") {
   CHECK(split->engine->lost());
 }
 
+TEST_CASE("an answer is believed only from the node that was asked, and once") {
+  kept_posts office;
+  stage_desk desk("head");
+  proto::Envelope question;
+  question.mutable_step_stage()->set_stage("s");
+  const std::uint64_t asked = desk.ask(question, "tail", milliseconds(50), office);
+  REQUIRE(office.posts.size() == 1);
+  const auto answer_of = [&](const std::string& node, const std::string& stage) {
+    auto reply = std::make_shared<proto::Envelope>(reply_to(*office.posts[0]));
+    reply->mutable_sender()->set_node(node);
+    reply->mutable_stage_stepped()->set_stage(stage);
+    return reply;
+  };
+  desk.take(answer_of("stranger", "forged"));
+  desk.take(answer_of("tail", "first"));
+  desk.take(answer_of("tail", "second"));
+  const auto got = desk.wait(asked);
+  REQUIRE(got.ok());
+  CHECK((*got)->stage_stepped().stage() == "first");
+  CHECK_FALSE(desk.wait(asked).ok());
+  const std::uint64_t again = desk.ask(question, "tail", milliseconds(20), office);
+  desk.take(answer_of("tail", "late"));  // of the question before
+  CHECK(desk.wait(again).failure().code == error_code::deadline_exceeded);
+}
+
 TEST_CASE("splits that cannot be are refused: no layer left here, no room there") {
   two_sides sides;
   auto none_left = make(sides, 1000);
