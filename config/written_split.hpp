@@ -20,8 +20,8 @@ struct written_split {
   std::vector<part> parts;  // in the order of the layers
 };
 
-// The model may have colons, so the parts are looked for at the end. nullopt: it is none, or names a
-// node twice, which has one part of a model.
+// The model may have colons, so the parts are looked for at the end. nullopt: it is none, or names
+// a node twice, which has one part of a model.
 inline std::optional<written_split> read_split(std::string_view text) {
   written_split out;
   for (;;) {

@@ -205,8 +205,9 @@ TEST_CASE("a split is a model, and nodes with the layers that they compute") {
   CHECK(split->parts[0].node == "pc2");
   CHECK(split->parts[0].layers == 20);
   CHECK(split->parts[1].node == "pc3");
-  for (const char* wrong : {"", "big", "big:", "big:pc2", "big:pc2=", "big:pc2=0", "big:pc2=x",
-                            "big:=3", ":pc2=3", "pc2=3", "big:pc2=3:", "big:pc2=-1", "big:pc2=3:pc2=4"})
+  for (const char* wrong :
+       {"", "big", "big:", "big:pc2", "big:pc2=", "big:pc2=0", "big:pc2=x", "big:=3", ":pc2=3",
+        "pc2=3", "big:pc2=3:", "big:pc2=-1", "big:pc2=3:pc2=4"})
     CHECK_FALSE_MESSAGE(read_split(wrong).has_value(), wrong);
   CHECK(refusal("models:\n  split: [big]\n").find("MODEL:NODE=LAYERS") != std::string::npos);
 }
