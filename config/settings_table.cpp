@@ -140,9 +140,13 @@ constexpr setting_row rows[] = {
      "Most sequences that wait for a place; more are refused."},
 
     {"gpu.devices", integer_list, "devices", "", 0, 64, false,
-     "GPUs over which a model's layers are spread, in this order, by their free memory; empty or "
-     "one: "
-     "a model is on one GPU, gpu.device."},
+     "GPUs over which a model is spread, in this order; empty or one: a model is on one GPU, "
+     "gpu.device."},
+    {"gpu.spread", text, "", "layers", 6, 7, false,
+     "What each of several GPUs has of a model: layers, some of them by its free memory, or "
+     "tensors, "
+     "a part of every matrix, so that all work on every token at once (needs NCCL).",
+     text_form::choice, "layers|tensors"},
     {"gpu.device", integer, "", "-1", -1, 255, false,
      "Which GPU computes, as CUDA counts them; -1 takes for each model the one with most free "
      "memory, then the coolest, then the least busy."},

@@ -27,10 +27,16 @@ struct device_memory_settings {
 // The one with most free memory, then the coolest, then the least busy.
 inline constexpr int any_device = -1;
 
+// What each of several GPUs has of a model. layers: some of them each, in proportion to free memory
+// (pipeline parallelism). tensors: a part of every matrix, and all work on every token at once
+// (tensor parallelism); needs NCCL, and heads, widths and hidden values that divide by their
+// number.
+enum class gpu_spread { layers, tensors };
+
 struct cuda_settings {
   int device = any_device;
-  // Two and more: a model's layers are spread over them, in this order, by their free memory.
-  std::vector<int> devices = {};
+  std::vector<int> devices = {};  // two and more: a model is spread over them, in this order
+  gpu_spread spread = gpu_spread::layers;
   // Of a step; one that has not ended by then has lost its device. 0: it is waited for.
   std::chrono::milliseconds step_deadline{0};
   std::uint32_t graphs_max = 32;  // recorded decode steps that are kept; 0: every launch by itself

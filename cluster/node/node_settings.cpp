@@ -105,6 +105,8 @@ inference_settings inference_part(const settings& from) {
   out.cuda.device = bounded<int>(from.integer("gpu.device"));
   for (const std::int64_t index : from.integers("gpu.devices"))
     out.cuda.devices.push_back(static_cast<int>(index));
+  out.cuda.spread = from.text("gpu.spread") == "tensors" ? kernels::gpu_spread::tensors
+                                                         : kernels::gpu_spread::layers;
   if (out.cuda.devices.size() == 1) out.cuda.device = out.cuda.devices.front();
   out.cuda.step_deadline = from.duration("gpu.step_deadline");
   out.cuda.graphs_max = bounded<std::uint32_t>(from.integer("gpu.graphs"));

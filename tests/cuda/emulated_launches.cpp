@@ -107,6 +107,11 @@ runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t row
   return launched();
 }
 
+runtime_code launch_join(const join_body::arguments& what, std::uint32_t rows, stream_handle on) {
+  start<join_body>(on, {cut(what.n, join_body::chunk), rows}, what);
+  return launched();
+}
+
 runtime_code launch_few_rows(const product_arguments& a, stream_handle on) {
   return for_type(a.w.type, [&]<tensor_type Type>() {
     if constexpr (quantized(Type)) {

@@ -3,6 +3,7 @@
 
 #include "tests/cuda/engine_cases.hpp"
 #include "tests/cuda/real_device.hpp"
+#include "tests/cuda/spread_cases.hpp"
 
 using namespace troupe::kernels;
 using namespace troupe::kernels::testing;
@@ -28,6 +29,17 @@ TEST_CASE("gpu: recorded decode steps have the CPU engine's bits as positions an
   if (no_device()) return;
   compare_decoding(kv_type::f16);
   compare_decoding(kv_type::q8_0);
+}
+
+TEST_CASE("two gpus: a model in layers or in parts of every matrix has the CPU engine's bits") {
+  if (no_two_devices()) return;
+  for (const gpu_spread spread : {gpu_spread::layers, gpu_spread::tensors})
+    for (const recipe& from : engine_recipes) {
+      if (from.heads_kv % 2 != 0 || from.layers < 2) continue;
+      cuda_settings cuda = on({0, 1});
+      cuda.spread = spread;
+      compare_spread(from, cuda, kv_type::f16);
+    }
 }
 
 TEST_CASE("gpu: what does not fit on the device is refused as a value, and it stays usable") {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,12 @@ played_device& the_played_device() {
 
 namespace {
 
+// Of what all threads share: streams, pieces of memory. A stream itself belongs to one thread.
+std::mutex& guard() {
+  static std::mutex one;
+  return one;
+}
+
 // They live as long as events may name them.
 std::deque<std::unique_ptr<CUstream_st>>& streams() {
   static std::deque<std::unique_ptr<CUstream_st>> all;
@@ -75,6 +82,7 @@ void play(CUstream_st* on, std::function<void()> kernel) {
 }
 
 std::size_t operations_waiting() {
+  const std::lock_guard lock{guard()};
   std::size_t count = 0;
   for (const auto& one : streams()) count += one->waiting.size();
   return count;
@@ -92,13 +100,13 @@ std::map<void*, std::size_t>& pieces() {
 }
 
 std::vector<cudaStream_t>& recording_streams() {
-  static std::vector<cudaStream_t> all;
+  static thread_local std::vector<cudaStream_t> all;
   return all;
 }
 
 // Kept until somebody asks for it, as the runtime does: a launch then reports it as its own.
 cudaError_t& last_error() {
-  static cudaError_t code = cudaSuccess;
+  static thread_local cudaError_t code = cudaSuccess;
   return code;
 }
 cudaError_t told(cudaError_t code) {
@@ -114,6 +122,7 @@ cudaError_t forbidden() {
 
 cudaError_t take(void** memory, std::size_t bytes) {
   if (forbidden() != cudaSuccess) return told(cudaErrorStreamCaptureUnsupported);
+  const std::lock_guard lock{guard()};
   auto& device = the_played_device();
   if (device.bytes_used + bytes > device.bytes) return told(cudaErrorMemoryAllocation);
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -125,6 +134,7 @@ cudaError_t take(void** memory, std::size_t bytes) {
 
 cudaError_t give(void* memory) {
   if (forbidden() != cudaSuccess) return told(cudaErrorStreamCaptureUnsupported);
+  const std::lock_guard lock{guard()};
   the_played_device().bytes_used -= pieces().at(memory);
   std::memset(memory, 0xff, pieces().at(memory));  // who still reads it reads NaN
   pieces().erase(memory);
@@ -175,6 +185,7 @@ cudaError_t cudaFreeHost(void* memory) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  const std::lock_guard lock{guard()};
   *stream = streams().emplace_back(std::make_unique<CUstream_st>()).get();
   return cudaSuccess;
 }

@@ -1,48 +1,12 @@
 // A model's layers on several played GPUs, or on a GPU and the processor: the bits of the whole.
 #include <doctest/doctest.h>
 
-#include "tests/cuda/engine_cases.hpp"
 #include "tests/cuda/played_runtime.hpp"
+#include "tests/cuda/spread_cases.hpp"
 
 using namespace troupe::kernels;
 using namespace troupe::kernels::testing;
 using troupe::error_code;
-
-namespace {
-
-struct several_gpus {
-  explicit several_gpus(int count) { the_played_device().count = count; }
-  ~several_gpus() { the_played_device().count = 1; }
-};
-
-cuda_settings on(std::vector<int> devices) {
-  cuda_settings out = small_device;
-  out.devices = std::move(devices);
-  return out;
-}
-
-// Prompts long enough to be cut into pieces, then decode steps that are recorded and replayed.
-void compare_spread(const recipe& from, const cuda_settings& cuda, kv_type kv) {
-  both_engines both(from, {.kv_bytes = 0, .kv = kv, .batch_tokens_max = 256}, cuda);
-  std::vector<block_id> first(16), second(8);
-  std::iota(first.begin(), first.end(), 9u);
-  std::iota(second.begin(), second.end(), 0u);
-  const std::vector<token_id> prompt = tokens_of(150, 1), other = tokens_of(20, 2);
-  const sequence_step start[] = {{.tokens = prompt, .position = 0, .blocks = first, .hidden = true},
-                                 {.tokens = other, .position = 0, .blocks = second, .best = 7}};
-  CHECK(both.differences(start) == 0);
-  for (std::uint32_t i = 0; i < 5; ++i) {
-    const std::vector<token_id> a = tokens_of(1, 50 + i), b = tokens_of(1, 70 + i);
-    const sequence_step decode[] = {{.tokens = a, .position = 150 + i, .blocks = first, .best = 64},
-                                    {.tokens = b, .position = 20 + i, .blocks = second}};
-    CHECK(both.differences(decode) == 0);
-  }
-  const sequence_step quiet{.tokens = other, .position = 25, .blocks = second, .no_logits = true};
-  CHECK(both.differences({&quiet, 1}) == 0);
-  CHECK(the_played_device().current == cuda.devices.back());  // where the last layers are
-}
-
-}  // namespace
 
 TEST_CASE("played GPUs: layers on two and three of them have the CPU engine's bits") {
   const several_gpus three(3);
@@ -52,6 +16,7 @@ TEST_CASE("played GPUs: layers on two and three of them have the CPU engine's bi
     from.context = 512;
     compare_spread(from, on({0, 1}), kv_type::f16);
   }
+  CHECK(the_played_device().current == 1);  // where the last layers are
   compare_spread(recipe{.layers = 5, .tied = true}, on({2, 0, 1}), kv_type::q8_0);
   CHECK(the_played_device().bytes_used == before);
 }

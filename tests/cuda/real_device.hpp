@@ -19,4 +19,11 @@ inline bool no_device() {
   return true;
 }
 
+inline bool no_two_devices() {
+  const auto devices = cuda_devices();
+  if (devices && devices->size() > 1) return false;
+  std::printf("skipped: two GPUs are needed\n");
+  return true;
+}
+
 }  // namespace troupe::kernels::testing

@@ -42,14 +42,16 @@ std::string class_of(int capability, kv_type type) {
 cuda_engine::cuda_engine(parts from)
     : parts_(std::move(from)),
       shape_(parts_.source->shape),
+      here_(shard_of(shape_, parts_.part)),
       angles_(shape_.rope_dimension, shape_.rope_base, shape_.rope_linear_scale,
               factors_of(*parts_.source)),
-      plan_(shape_, parts_.kv->blocks(), parts_.batch_tokens_max),
-      query_width_(std::uint64_t{shape_.heads} * shape_.head_dimension),
-      kv_width_(std::uint64_t{shape_.heads_kv} * shape_.head_dimension),
+      plan_(here_, parts_.kv->blocks(), parts_.batch_tokens_max),
+      query_width_(std::uint64_t{here_.heads} * shape_.head_dimension),
+      kv_width_(std::uint64_t{here_.heads_kv} * shape_.head_dimension),
       qkv_width_(query_width_ + 2 * kv_width_),
+      attended_width_(std::uint64_t{shape_.heads} * shape_.head_dimension),
       prepared_width_(std::max(
-          {std::uint64_t{shape_.embedding}, std::uint64_t{shape_.feed_forward}, query_width_})),
+          {std::uint64_t{shape_.embedding}, std::uint64_t{shape_.feed_forward}, attended_width_})),
       graphs_(parts_.graphs_max) {
   const int capability = parts_.on->description().compute_capability;
   description_ = {.backend = "cuda",
@@ -95,8 +97,8 @@ status cuda_engine::reserve(std::uint32_t rows) {
       {&qkv_, floats(rows * qkv_width_)},
       {&attended_, floats(rows * query_width_)},
       {&kept_attended_, floats(rows * query_width_)},
-      {&gate_, floats(rows * std::uint64_t{shape_.feed_forward})},
-      {&up_, floats(rows * std::uint64_t{shape_.feed_forward})},
+      {&gate_, floats(rows * std::uint64_t{here_.feed_forward})},
+      {&up_, floats(rows * std::uint64_t{here_.feed_forward})},
       {&logits_, floats(logits * shape_.vocabulary)},
       {&hidden_, floats(hidden * width)},
       {&best_keys_, best * best_keys(shape_.vocabulary) * sizeof(std::uint64_t)},
@@ -118,9 +120,11 @@ status cuda_engine::reserve(std::uint32_t rows) {
     for (const tile_group& group : *groups)
       (void)partial_.reserve(*parts_.on, partial_bytes(group), parts_.name);
   held += partial_.size();
+  if (status s = reserve_shards(rows, held); !s) return s;
   if (std::exchange(held_, held) != held) graphs_.forget();
   const std::uint64_t incoming = is_first() ? 0 : floats(rows * width);
   if (status s = staging_.reserve(layout_.bytes.size() + incoming); !s) return s;
+  if (!answers()) return {};
   if (!is_last()) return answers_.reserve(floats(rows * width));
   return answers_.reserve(
       floats(whole_rows() * shape_.vocabulary + hidden * width + best * sums_of_row()) +
@@ -250,7 +254,7 @@ void cuda_engine::compute_attention(const cuda_layer& layer, const device_kv& st
                                {.store = store,
                                 .rows = qkv,
                                 .stride = qkv_width_,
-                                .heads = shape_.heads,
+                                .heads = here_.heads,
                                 .cosines = uploaded<float>(layout_.cosines),
                                 .sines = uploaded<float>(layout_.sines),
                                 .at = uploaded<std::uint32_t>(layout_.slots)},
@@ -276,15 +280,18 @@ void cuda_engine::compute_feed_forward(const cuda_layer& layer, std::uint32_t ro
                .n = shape_.embedding,
                .weight = layer.feed_forward_norm},
               rows);
-  multiply(layer.gate, rows, gate_.as<float>(), shape_.feed_forward);
-  multiply(layer.up, rows, up_.as<float>(), shape_.feed_forward);
-  prepare_for({&layer.down},
-              {.source = row_source::gated,
-               .x = gate_.as<float>(),
-               .n = shape_.feed_forward,
-               .up = up_.as<float>()},
-              rows);
-  multiply(layer.down, rows, stream_.as<float>(), shape_.embedding, true);
+  multiply(layer.gate, rows, gate_.as<float>(), here_.feed_forward);
+  multiply(layer.up, rows, up_.as<float>(), here_.feed_forward);
+  if (parts_.part.whole())
+    prepare_for({&layer.down},
+                {.source = row_source::gated,
+                 .x = gate_.as<float>(),
+                 .n = shape_.feed_forward,
+                 .up = up_.as<float>()},
+                rows);
+  else
+    prepare_for({&layer.down}, {.x = gated_of_all(rows), .n = shape_.feed_forward}, rows);
+  multiply_shards(layer.down, rows, stream_.as<float>(), shape_.embedding, true);
 }
 
 void cuda_engine::compute_layers() {
@@ -303,8 +310,13 @@ void cuda_engine::compute_layers() {
       if (rows == 0) return;
       keep_output_rows();
     }
-    prepare_for({&layer.attention_output}, {.x = attended_.as<float>(), .n = query_width_}, rows);
-    multiply(layer.attention_output, rows, stream_.as<float>(), shape_.embedding, true);
+    const float* attended = attended_.as<float>();
+    if (!parts_.part.whole()) {
+      join(attended_, rows, attended_width_, joined_.as<float>());
+      attended = joined_.as<float>();
+    }
+    prepare_for({&layer.attention_output}, {.x = attended, .n = attended_width_}, rows);
+    multiply_shards(layer.attention_output, rows, stream_.as<float>(), shape_.embedding, true);
     compute_feed_forward(layer, rows);
   }
 }
@@ -312,87 +324,6 @@ void cuda_engine::compute_layers() {
 void cuda_engine::compute() {
   compute_layers();
   if (is_last() && !plan_.outputs().empty()) compute_outputs();
-}
-
-// Null where the device takes none: the step, and all after it, then run launch by launch.
-const recorded_graph* cuda_engine::record(step_graphs<recorded_graph>::entry& of) {
-  const status begun = parts_.work->begin_recording();
-  if (begun) compute();
-  auto made = begun ? parts_.work->end_recording() : begun.failure();
-  if (made && code_ == 0) {
-    ++counters_.graphs_recorded;
-    return &of.graph.emplace(std::move(*made));
-  }
-  code_ = 0;
-  graphs_.give_up();
-  return nullptr;
-}
-
-status cuda_engine::run() {
-  code_ = 0;
-  const recorded_graph* graph = nullptr;
-  if (!layout_.decode_shape.empty())
-    if (auto* entry = graphs_.use(layout_.decode_shape); entry != nullptr && entry->steps > 1)
-      graph = entry->graph ? &*entry->graph : record(*entry);
-  if (graph == nullptr) {
-    compute();
-    return {};
-  }
-  ++counters_.steps_replayed;
-  return parts_.work->start(*graph);
-}
-
-result<step_logits> cuda_engine::step(std::span<const sequence_step> batch) {
-  if (status begun = begin(batch, {}); !begun) return begun.failure();
-  auto out = finish();
-  if (!out) return out.failure();
-  return out->logits;
-}
-
-status cuda_engine::begin(std::span<const sequence_step> batch, std::span<const float> stream) try {
-  if (status planned = plan_.make(batch); !planned) return planned;
-  const std::uint64_t rows = plan_.rows().size();
-  if (status fits = check_stream(parts_.layers, stream.size(), rows, shape_.embedding); !fits)
-    return fits;
-  if (rows == 0) return {};
-  if (status s = parts_.on->bind(); !s) return s;
-  parts_.on->use(parts_.name);
-  watched_.emplace(*parts_.watch);
-  const status started = start(stream);
-  if (started) return {};
-  // Whatever was refused, nothing of the step runs on when the caller has the answer.
-  const status waited = parts_.work->wait("computing a step");
-  watched_.reset();
-  return waited ? started : waited;
-} catch (const std::bad_alloc&) {
-  watched_.reset();
-  return error{error_code::resource_exhausted, "no memory for the rows of this step",
-               "lower batch_tokens_max or ask for fewer logits"};
-}
-
-// All that the device is to do, one behind the other.
-status cuda_engine::start(std::span<const float> stream) {
-  if (status s = upload(stream); !s) {
-    graphs_.forget();  // of memory that may be gone
-    return s;
-  }
-  if (status s = parts_.copies->hold_back(plan_); !s) return s;
-  if (status s = run(); !s) return s;
-  if (status s = check(code_, "starting a kernel"); !s) return s;
-  return copy_outputs();
-}
-
-result<stage_output> cuda_engine::finish() try {
-  if (plan_.rows().empty()) return stage_output{};
-  if (status s = parts_.on->bind(); !s) return s.failure();
-  const status waited = parts_.work->wait("computing a step");
-  watched_.reset();
-  if (!waited) return waited.failure();
-  ++counters_.steps;
-  return read_outputs();
-} catch (const std::bad_alloc&) {
-  return error{error_code::resource_exhausted, "no memory for what a step gave",
-               "ask for fewer logits"};
 }
 
 }  // namespace troupe::kernels::cuda

@@ -16,6 +16,7 @@
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
 #include "kernels/backend/cuda/device_watch.hpp"
+#include "kernels/backend/cuda/gpu_group_cuda.hpp"
 #include "kernels/backend/cuda/kv_copies_cuda.hpp"
 #include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
@@ -39,6 +40,9 @@ class cuda_engine final : public engine {
     std::uint32_t graphs_max = 0;
     std::unique_ptr<device_watch> watch;
     layer_range layers;  // its end is named
+    // Of every matrix; `group` gathers what the others computed, null where this is all of it.
+    shard part = {};
+    std::unique_ptr<gpu_group_member> group = nullptr;
   };
   explicit cuda_engine(parts from);
   ~cuda_engine() override;
@@ -51,6 +55,11 @@ class cuda_engine final : public engine {
   layer_range layers() const { return parts_.layers; }
   status begin(std::span<const sequence_step> batch, std::span<const float> stream);
   result<stage_output> finish();
+  // begin() in its two halves, for engines that must start a step together: after prepare() nothing
+  // can be refused any more but by the device. abandon() ends a step that is not launched.
+  status prepare(std::span<const sequence_step> batch, std::span<const float> stream);
+  status launch();
+  status abandon();
   // Blocks on their way out or in beside the steps; steps wait where they must.
   kv_copies& copies() { return *parts_.copies; }
 
@@ -73,7 +82,6 @@ class cuda_engine final : public engine {
   bool is_first() const { return parts_.layers.first == 0; }
   bool is_last() const { return parts_.layers.end == shape_.layers; }
   status upload(std::span<const float> stream);
-  status start(std::span<const float> stream);
   status run();
   const recorded_graph* record(step_graphs<recorded_graph>::entry& of);
   void compute();
@@ -83,6 +91,7 @@ class cuda_engine final : public engine {
   void attend(const device_kv& store, const std::vector<tile_group>& groups);
   void keep_output_rows();
   void compute_feed_forward(const cuda_layer& layer, std::uint32_t rows);
+  const float* gated_of_all(std::uint32_t rows);
   void compute_outputs();
   status copy_outputs();
   stage_output read_outputs();
@@ -91,6 +100,14 @@ class cuda_engine final : public engine {
                    std::uint32_t rows);
   void multiply(const device_matrix& w, std::uint32_t rows, float* out, std::uint64_t stride,
                 bool add = false);
+  // The same of all GPUs' parts of w.
+  void multiply_shards(const device_matrix& w, std::uint32_t rows, float* out, std::uint64_t stride,
+                       bool add = false);
+  void join(const device_buffer& part, std::uint32_t rows, std::uint64_t width, float* to,
+            bool add = false);
+  status reserve_shards(std::uint64_t rows, std::uint64_t& held);
+  // Of a shard's answers, the first one's are copied to the host.
+  bool answers() const { return parts_.part.rank == 0; }
   void note(runtime_code code) {
     if (code_ == 0) code_ = code;
   }
@@ -106,23 +123,26 @@ class cuda_engine final : public engine {
 
   parts parts_;
   const hyperparameters& shape_;
+  hyperparameters here_;  // this shard's heads and hidden values
   engine_description description_;
   rope_angles angles_;
   step_plan plan_;
   step_upload layout_;
-  std::uint64_t query_width_, kv_width_, qkv_width_, prepared_width_;
-  std::vector<float> cosines_, sines_;            // of every position seen so far
-  std::vector<float> step_cosines_, step_sines_;  // of the step's rows
-  bool reads_[3] = {};                            // whether a matrix reads that kind of x
-  runtime_code code_ = 0;                         // the first launch that was refused
-  std::optional<watched_step> watched_;           // from begin() to finish()
+  std::uint64_t query_width_, kv_width_, qkv_width_;  // of this shard's heads
+  std::uint64_t attended_width_, prepared_width_;     // of all
+  std::vector<float> cosines_, sines_;                // of every position seen so far
+  std::vector<float> step_cosines_, step_sines_;      // of the step's rows
+  bool reads_[3] = {};                                // whether a matrix reads that kind of x
+  runtime_code code_ = 0;                             // the first launch that was refused
+  std::optional<watched_step> watched_;               // from begin() to finish()
 
   pinned_bytes staging_, answers_;
   device_buffer step_memory_, stream_, kept_, scales_, qkv_, attended_, kept_attended_;
   device_buffer gate_, up_, logits_, hidden_, partial_;
   device_buffer best_keys_, best_, best_sums_;
-  std::vector<best_logits> found_;  // of the last step
-  std::uint64_t held_ = 0;          // bytes of the buffers above
+  device_buffer part_, gathered_, joined_;  // of shards
+  std::vector<best_logits> found_;          // of the last step
+  std::uint64_t held_ = 0;                  // bytes of the buffers above
 
   step_graphs<recorded_graph> graphs_;  // of launches that name these buffers
   engine_counters counters_;

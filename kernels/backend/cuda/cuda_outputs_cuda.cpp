@@ -17,7 +17,7 @@ void cuda_engine::compute_outputs() {
         {stream_.as<float>(), width, uploaded<std::uint32_t>(index), kept_.as<float>()}, rows,
         parts_.work->get()));
   };
-  if (hidden > 0) {
+  if (hidden > 0 && answers()) {
     gather(layout_.hidden, hidden);
     note(launch_rms_scale({kept_.as<float>(), width, shape_.rms_epsilon, scales_.as<float>()},
                           hidden, parts_.work->get()));
@@ -37,9 +37,9 @@ void cuda_engine::compute_outputs() {
                  .n = width,
                  .weight = parts_.weights->output_norm},
                 logits);
-    multiply(parts_.weights->output, logits, logits_.as<float>(), shape_.vocabulary);
+    multiply_shards(parts_.weights->output, logits, logits_.as<float>(), shape_.vocabulary);
   }
-  if (layout_.best_rows > 0) {
+  if (layout_.best_rows > 0 && answers()) {
     note(launch_best({.logits = logits_.as<float>(),
                       .n = shape_.vocabulary,
                       .rows = uploaded<std::uint32_t>(layout_.best),
@@ -53,6 +53,7 @@ void cuda_engine::compute_outputs() {
 // In answers_: whole rows, hidden rows, the best of the others, their sums; or the rows that the
 // next stage reads.
 status cuda_engine::copy_outputs() {
+  if (!answers()) return {};
   std::uint8_t* to = answers_.data();
   const auto copy = [&](const device_buffer& from, std::uint64_t at,
                         std::uint64_t bytes) -> status {
@@ -80,6 +81,7 @@ status cuda_engine::copy_outputs() {
 }
 
 stage_output cuda_engine::read_outputs() {
+  if (!answers()) return {};
   if (!is_last())
     return {.stream = {reinterpret_cast<const float*>(answers_.data()),
                        plan_.rows().size() * std::uint64_t{shape_.embedding}}};

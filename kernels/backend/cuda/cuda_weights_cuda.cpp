@@ -19,26 +19,41 @@ bool is_tied(const model& source, layer_range layers) {
   return source.output == source.embedding && layers.first == 0;
 }
 
+row_range all_rows(const tensor_view& tensor) {
+  return {0, tensor.rows()};
+}
+
 template <class Visit>
-void for_each_matrix(const model& source, layer_range layers, Visit visit) {
-  if (layers.first == 0) visit(*source.embedding);
-  if (has_output(source, layers) && !is_tied(source, layers)) visit(*source.output);
+void for_each_matrix(const model& source, layer_range layers, shard part, Visit visit) {
+  if (layers.first == 0) visit(*source.embedding, all_rows(*source.embedding));
+  if (has_output(source, layers) && !is_tied(source, layers))
+    visit(*source.output, part.of(source.output->rows()));
   for (std::uint32_t i = layers.first; i < layers.end; ++i) {
     const layer_tensors& t = source.layers[i];
     for (const tensor_view* tensor :
          {t.query, t.key, t.value, t.attention_output, t.gate, t.up, t.down})
-      visit(*tensor);
+      visit(*tensor, part.of(tensor->rows()));
   }
+}
+
+device_matrix rows_of(const device_matrix& whole, row_range rows) {
+  if (whole.blocks == nullptr) return {};  // its upload was refused
+  const weight_planes planes = weight_planes_of(whole.type, whole.n, whole.k);
+  device_matrix some = whole;
+  some.n = rows.count;
+  some.blocks += rows.first * planes.row_bytes;
+  if (planes.row_scales > 0) some.scales += rows.first * planes.row_scales;
+  return some;
 }
 
 }  // namespace
 
-std::uint64_t cuda_weight_bytes(const model& source, layer_range layers) {
+std::uint64_t cuda_weight_bytes(const model& source, layer_range layers, shard part) {
   const std::uint64_t norms =
       2 * (layers.end - layers.first) + (has_output(source, layers) ? 1 : 0);
   std::uint64_t bytes = source.shape.embedding * sizeof(float) * norms;
-  for_each_matrix(source, layers, [&bytes](const tensor_view& tensor) {
-    bytes += weight_planes_of(tensor.type, tensor.rows(), tensor.row_length()).bytes;
+  for_each_matrix(source, layers, part, [&bytes](const tensor_view& tensor, row_range rows) {
+    bytes += weight_planes_of(tensor.type, rows.count, tensor.row_length()).bytes;
   });
   return bytes;
 }
@@ -58,17 +73,18 @@ class weight_uploads {
     return {};
   }
 
-  void upload(const tensor_view& tensor, device_matrix& to) {
+  void upload(const tensor_view& tensor, row_range some, device_matrix& to) {
     if (!so_far_) return;
-    to = {tensor.type, tensor.rows(), tensor.row_length()};
+    to = {tensor.type, some.count, tensor.row_length()};
     const weight_planes planes = weight_planes_of(to.type, to.n, to.k);
     std::uint8_t* memory = take(planes.bytes);
     if (memory == nullptr) return;
     to.blocks = memory;
     if (planes.row_scales > 0)
       to.scales = reinterpret_cast<const std::uint16_t*>(memory + planes.scales_at);
-    const auto* file = reinterpret_cast<const std::uint8_t*>(tensor.bytes.data());
-    const std::uint64_t file_row = tensor.bytes.size() / to.n;
+    const std::uint64_t file_row = tensor.bytes.size() / tensor.rows();
+    const auto* file =
+        reinterpret_cast<const std::uint8_t*>(tensor.bytes.data()) + some.first * file_row;
     const std::uint64_t row_scale_bytes = planes.row_scales * 2;
     const std::uint64_t rows_max =
         std::max<std::uint64_t>(1, staging_bytes / (planes.row_bytes + row_scale_bytes));
@@ -139,17 +155,22 @@ class weight_uploads {
 };
 
 result<std::unique_ptr<cuda_weights>> cuda_weights::load(const model& source, layer_range layers,
-                                                         device& on, const stream& copies,
+                                                         shard part, device& on,
+                                                         const stream& copies,
                                                          const std::string& owner) {
   auto made = std::make_unique<cuda_weights>();
   weight_uploads uploads(*made, on, copies, owner);
   if (status s = uploads.begin(); !s) return s.failure();
-  if (layers.first == 0) uploads.upload(*source.embedding, made->embedding);
+  const auto upload = [&](const tensor_view& tensor, device_matrix& to) {
+    uploads.upload(tensor, part.of(tensor.rows()), to);
+  };
+  if (layers.first == 0)
+    uploads.upload(*source.embedding, all_rows(*source.embedding), made->embedding);
   if (has_output(source, layers)) {
     if (is_tied(source, layers))
-      made->output = made->embedding;
+      made->output = rows_of(made->embedding, part.of(made->embedding.n));
     else
-      uploads.upload(*source.output, made->output);
+      upload(*source.output, made->output);
     made->output_norm = uploads.upload_floats(*source.output_norm);
   }
   for (std::uint32_t i = layers.first; i < layers.end; ++i) {
@@ -157,13 +178,13 @@ result<std::unique_ptr<cuda_weights>> cuda_weights::load(const model& source, la
     cuda_layer& layer = made->layers.emplace_back();
     layer.attention_norm = uploads.upload_floats(*t.attention_norm);
     layer.feed_forward_norm = uploads.upload_floats(*t.feed_forward_norm);
-    uploads.upload(*t.query, layer.query);
-    uploads.upload(*t.key, layer.key);
-    uploads.upload(*t.value, layer.value);
-    uploads.upload(*t.attention_output, layer.attention_output);
-    uploads.upload(*t.gate, layer.gate);
-    uploads.upload(*t.up, layer.up);
-    uploads.upload(*t.down, layer.down);
+    upload(*t.query, layer.query);
+    upload(*t.key, layer.key);
+    upload(*t.value, layer.value);
+    upload(*t.attention_output, layer.attention_output);
+    upload(*t.gate, layer.gate);
+    upload(*t.up, layer.up);
+    upload(*t.down, layer.down);
   }
   if (status s = uploads.end(); !s) return s.failure();
   return made;

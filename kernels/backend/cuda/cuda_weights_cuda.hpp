@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/backend/cuda/runtime_cuda.hpp"
+#include "kernels/backend/cuda/shard.hpp"
 #include "kernels/backend/cuda/weight_planes.hpp"
 #include "kernels/engine.hpp"
 #include "kernels/model/model.hpp"
@@ -15,7 +16,7 @@
 namespace troupe::kernels::cuda {
 
 // Of a range of the model's layers; the embedding is there with the first, the output with the
-// last.
+// last. Of a shard each matrix has its rows alone, but for the embedding.
 struct cuda_layer {
   const float *attention_norm = nullptr, *feed_forward_norm = nullptr;
   device_matrix query, key, value, attention_output, gate, up, down;
@@ -25,12 +26,12 @@ class cuda_weights {
  public:
   // Errors: resource_exhausted.
   static result<std::unique_ptr<cuda_weights>> load(const model& source, layer_range layers,
-                                                    device& on, const stream& copies,
+                                                    shard part, device& on, const stream& copies,
                                                     const std::string& owner);
 
   std::vector<cuda_layer> layers;
   const float* output_norm = nullptr;
-  device_matrix embedding, output;  // one and the same where the output is tied
+  device_matrix embedding, output;  // of one memory where the output is tied
   std::uint64_t bytes = 0;
 
  private:
@@ -39,6 +40,6 @@ class cuda_weights {
 };
 
 // Bytes that load() takes.
-std::uint64_t cuda_weight_bytes(const model& source, layer_range layers);
+std::uint64_t cuda_weight_bytes(const model& source, layer_range layers, shard part = {});
 
 }  // namespace troupe::kernels::cuda

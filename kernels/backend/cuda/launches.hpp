@@ -49,6 +49,9 @@ runtime_code launch_prepare(row_source source, std::uint32_t block, const prepar
 runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t rows,
                            stream_handle stream);
 
+runtime_code launch_join(const join_body::arguments& what, std::uint32_t rows,
+                         stream_handle stream);
+
 // Picks few or many rows by what.rows; the bits are the same.
 runtime_code launch_product(const product_arguments& what, stream_handle stream);
 // Forces one: for tests and benches.

@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <set>
 #include <string>
 
 #include "kernels/backend/cpu/kv_store.hpp"
-#include "kernels/backend/cuda/cuda_engine_cuda.hpp"
+#include "kernels/backend/cuda/sharded_engine_cuda.hpp"
 #include "kernels/backend/layers.hpp"
 #include "kernels/gpu_sensors.hpp"
 
@@ -59,9 +60,10 @@ class cuda_stage final : public stage {
   std::unique_ptr<cuda::cuda_engine> engine_;
 };
 
-result<std::unique_ptr<cuda::cuda_engine>> make(std::shared_ptr<const model> weights,
-                                                const engine_settings& settings,
-                                                const cuda_settings& cuda) try {
+result<std::unique_ptr<cuda::cuda_engine>> make(
+    std::shared_ptr<const model> weights, const engine_settings& settings,
+    const cuda_settings& cuda, cuda::shard part = {},
+    std::unique_ptr<cuda::gpu_group_member> group = {}) try {
   using namespace troupe::kernels::cuda;
   if (weights == nullptr)
     return error{error_code::invalid_argument, "an engine was asked for without a model",
@@ -84,22 +86,24 @@ result<std::unique_ptr<cuda::cuda_engine>> make(std::shared_ptr<const model> wei
   parts.type = settings.kv;
   parts.batch_tokens_max = settings.batch_tokens_max;
   parts.layers = *layers;
+  parts.part = part;
+  parts.group = std::move(group);
   // A graph names the buffer that was the stream's when it was recorded; rows from another stage
   // are copied to the one that is.
   parts.graphs_max = layers->first == 0 ? cuda.graphs_max : 0;
   parts.watch = make_watch(cuda, parts.on->description().bus_id);
   parts.work = std::move(*work);
-  if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights, *layers)); !s)
+  if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights, *layers, part)); !s)
     return s.failure();
   const auto leave = [&parts](error why) {
     parts.on->leave(parts.name);
     return why;
   };
-  auto loaded = cuda_weights::load(*weights, *layers, *parts.on, *parts.work, parts.name);
+  auto loaded = cuda_weights::load(*weights, *layers, part, *parts.on, *parts.work, parts.name);
   if (!loaded) return leave(loaded.failure());
   parts.weights = std::move(*loaded);
-  auto kv = cuda_kv::make(part_of(weights->shape, *layers), settings.kv, settings.kv_bytes,
-                          *parts.on, *parts.work, parts.name);
+  auto kv = cuda_kv::make(shard_of(part_of(weights->shape, *layers), part), settings.kv,
+                          settings.kv_bytes, *parts.on, *parts.work, parts.name);
   if (!kv) return leave(kv.failure());
   parts.kv = std::move(*kv);
   auto copies = kv_copies::make(*parts.kv, *parts.work);
@@ -111,14 +115,11 @@ result<std::unique_ptr<cuda::cuda_engine>> make(std::shared_ptr<const model> wei
                "use a smaller model or a smaller type of weights"};
 }
 
-// A stage on each device of cuda.devices, by their free memory, all with as many blocks.
-result<std::unique_ptr<engine>> make_spread(const std::shared_ptr<const model>& weights,
-                                            const engine_settings& settings,
-                                            const cuda_settings& cuda) {
+result<std::vector<std::uint64_t>> free_bytes_of(std::span<const int> devices) {
   const auto known = cuda_devices();
   if (!known) return known.failure();
   std::vector<std::uint64_t> room;
-  for (const int index : cuda.devices) {
+  for (const int index : devices) {
     const auto found = std::find_if(known->begin(), known->end(),
                                     [index](const cuda_device& one) { return one.index == index; });
     if (found == known->end())
@@ -126,25 +127,71 @@ result<std::unique_ptr<engine>> make_spread(const std::shared_ptr<const model>& 
                    std::to_string(known->size()) + " GPUs are here; correct gpu.devices"};
     room.push_back(found->memory_bytes_free);
   }
-  const std::vector<layer_range> shares = share_layers(weights->shape.layers, room);
+  return room;
+}
+
+// Settings of one of the devices, with as many blocks as the whole would have.
+engine_settings one_of_several(const engine_settings& settings, const hyperparameters& whole,
+                               const hyperparameters& part) {
+  const std::uint64_t blocks = settings.kv_bytes / kv_block_bytes(whole, settings.kv);
+  engine_settings out = settings;
+  if (settings.kv_bytes > 0)
+    out.kv_bytes = std::max<std::uint64_t>(1, blocks * kv_block_bytes(part, settings.kv));
+  return out;
+}
+cuda_settings on_device(cuda_settings cuda, int device) {
+  cuda.device = device;
+  return cuda;
+}
+
+// A stage on each device of cuda.devices, by their free memory.
+result<std::unique_ptr<engine>> make_spread(const std::shared_ptr<const model>& weights,
+                                            const engine_settings& settings,
+                                            const cuda_settings& cuda) {
+  const auto room = free_bytes_of(cuda.devices);
+  if (!room) return room.failure();
+  const hyperparameters& shape = weights->shape;
+  const std::vector<layer_range> shares = share_layers(shape.layers, *room);
   if (shares.empty())
     return error{error_code::invalid_argument,
-                 std::to_string(weights->shape.layers) + " layers cannot be spread over " +
-                     std::to_string(room.size()) + " GPUs",
+                 std::to_string(shape.layers) + " layers cannot be spread over " +
+                     std::to_string(room->size()) + " GPUs",
                  "name fewer in gpu.devices"};
-  const std::uint64_t blocks = settings.kv_bytes / kv_block_bytes(weights->shape, settings.kv);
   std::vector<std::unique_ptr<stage>> stages;
   for (std::size_t i = 0; i < shares.size(); ++i) {
-    engine_settings part = settings;
+    engine_settings part = one_of_several(settings, shape, part_of(shape, shares[i]));
     part.layers = shares[i];
-    part.kv_bytes = blocks * kv_block_bytes(part_of(weights->shape, shares[i]), settings.kv);
-    cuda_settings one = cuda;
-    one.device = cuda.devices[i];
-    auto made = make_cuda_stage(weights, part, one);
+    auto made = make_cuda_stage(weights, part, on_device(cuda, cuda.devices[i]));
     if (!made) return made.failure();
     stages.push_back(std::move(*made));
   }
   return make_split_engine(weights, settings.batch_tokens_max, std::move(stages));
+}
+
+// A part of every matrix on each.
+result<std::unique_ptr<engine>> make_shards(const std::shared_ptr<const model>& weights,
+                                            const engine_settings& settings,
+                                            const cuda_settings& cuda) {
+  const auto count = static_cast<std::uint32_t>(cuda.devices.size());
+  if (const auto room = free_bytes_of(cuda.devices); !room) return room.failure();
+  if (std::set<int>(cuda.devices.begin(), cuda.devices.end()).size() != count)
+    return error{error_code::invalid_argument, "a GPU stands twice among those of a model",
+                 "name each once in gpu.devices"};
+  if (const auto why = cuda::cannot_shard(weights->shape, count))
+    return error{error_code::unsupported, *why,
+                 "name another number of GPUs in gpu.devices, or set gpu.spread to layers"};
+  auto members = cuda::gpu_group::make(cuda.devices);
+  if (!members) return members.failure();
+  std::vector<std::unique_ptr<cuda::cuda_engine>> shards;
+  for (std::uint32_t rank = 0; rank < count; ++rank) {
+    const cuda::shard part{rank, count};
+    auto made =
+        make(weights, one_of_several(settings, weights->shape, shard_of(weights->shape, part)),
+             on_device(cuda, cuda.devices[rank]), part, std::move((*members)[rank]));
+    if (!made) return made.failure();
+    shards.push_back(std::move(*made));
+  }
+  return std::unique_ptr<engine>(std::make_unique<cuda::sharded_engine>(std::move(shards)));
 }
 
 }  // namespace
@@ -154,7 +201,9 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
                                                  const cuda_settings& cuda) {
   engine_settings whole = settings;
   whole.layers = {};
-  if (weights != nullptr && cuda.devices.size() > 1) return make_spread(weights, whole, cuda);
+  if (weights != nullptr && cuda.devices.size() > 1)
+    return cuda.spread == gpu_spread::tensors ? make_shards(weights, whole, cuda)
+                                              : make_spread(weights, whole, cuda);
   auto made = make(std::move(weights), whole, cuda);
   if (!made) return made.failure();
   return std::unique_ptr<engine>(std::move(*made));

@@ -211,4 +211,32 @@ struct gather_body {
   }
 };
 
+// Rows whose columns came in parts of `each`, all rows of a part behind those of the one before.
+// Grid: (n / chunk, rows).
+struct join_body {
+  static constexpr std::uint32_t threads = 256, chunk = 1024;
+  struct arguments {
+    const float* parts;
+    std::uint64_t each, n;
+    std::uint32_t rows;
+    float* out;  // rows of n
+    bool add;
+  };
+  using shared = nothing;
+  using registers = nothing;
+
+  TROUPE_BODY static std::uint32_t steps(const arguments&, const place&) { return 1; }
+  TROUPE_BODY static void step(std::uint32_t, const arguments& a, const place& at, shared&,
+                               registers&) {
+    const std::uint64_t begin = std::uint64_t{at.block_x} * chunk;
+    const std::uint64_t end = begin + chunk < a.n ? begin + chunk : a.n;
+    for (std::uint64_t i = begin + at.thread; i < end; i += threads) {
+      const std::uint64_t part = i / a.each;
+      const float value = a.parts[(part * a.rows + at.block_y) * a.each + i % a.each];
+      float* const to = a.out + at.block_y * a.n + i;
+      *to = a.add ? *to + value : value;
+    }
+  }
+};
+
 }  // namespace troupe::kernels::cuda

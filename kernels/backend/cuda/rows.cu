@@ -51,4 +51,9 @@ runtime_code launch_gather(const gather_body::arguments& what, std::uint32_t row
   return launch<gather_body>(dim3(1, rows), what, stream);
 }
 
+runtime_code launch_join(const join_body::arguments& what, std::uint32_t rows,
+                         stream_handle stream) {
+  return launch<join_body>(dim3(blocks_of(what.n, join_body::chunk), rows), what, stream);
+}
+
 }  // namespace troupe::kernels::cuda
