@@ -83,7 +83,7 @@ constexpr setting_row rows[] = {
     {"models.fetch", flag, "", "true", 0, 0, true, "Fetch a model that only another node has."},
     {"models.memory_max", bytes, "bytes", "0", 0, 64 * tib, false,
      "Memory that weights and KV of all loaded models may take; 0 takes three quarters of the "
-     "machine's."},
+     "machine's, or all of the GPU's where that computes and has more."},
 
     {"models.split", text_list, "", "", 0, 64, false,
      "Models whose last layers other nodes compute, each as MODEL:NODE=LAYERS[:NODE=LAYERS...] in "
@@ -150,6 +150,10 @@ constexpr setting_row rows[] = {
     {"gpu.device", integer, "", "-1", -1, 255, false,
      "Which GPU computes, as CUDA counts them; -1 takes for each model the one with most free "
      "memory, then the coolest, then the least busy."},
+    {"gpu.celsius_max", integer, "degrees", "90", 0, 150, false,
+     "Above it a GPU is too warm: new jobs go to other nodes where these would do as well, until "
+     "it "
+     "is 5 degrees below. 0 never is; needs NVML and monitoring."},
     {"gpu.step_deadline", duration, "", "60s", 0, hour, false,
      "Longest time of a step on a GPU; one that takes longer has lost it, and the process ends and "
      "is started again. 0 waits for ever."},

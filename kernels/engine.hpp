@@ -43,6 +43,8 @@ struct engine_settings {
   int threads = 0;  // 0: the machine's cores
   std::uint64_t kv_bytes =
       0;  // bound of the paged KV store; 0: room for one sequence of the model's context
+  // Where a GPU's memory is short, its KV store may be as small as this; 0: not smaller.
+  std::uint64_t kv_bytes_least = 0;
   kv_type kv = kv_type::f16;
   std::uint32_t batch_tokens_max = 512;  // most tokens in one step
   std::string variant =

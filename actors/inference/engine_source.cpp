@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <optional>
 
 #include "kernels/model/model.hpp"
 
@@ -32,15 +33,22 @@ class configured_engine_source final : public engine_source {
     kernels::engine_settings engine_settings;
     engine_settings.threads = settings_.threads;
     engine_settings.kv_bytes = wish.kv_bytes();
+    engine_settings.kv_bytes_least = least_kv_bytes(**weights, need);
     engine_settings.kv = settings_.kv;
     engine_settings.batch_tokens_max = settings_.batch_tokens_max;
     engine_settings.variant = settings_.variant;
     engine_settings.affinity = settings_.affinity;
     made_engine made;
     const bool whole = wish.stages().empty();
-    if (whole && settings_.engine != engine_choice::cpu)
+    if (whole && settings_.engine != engine_choice::cpu) {
+      refused_.reset();
       made = make_on_gpu(*weights, engine_settings, need);
+      if (made.engine == nullptr && wish.refuse_full_gpu() && refused_ &&
+          refused_->code == error_code::resource_exhausted)
+        return *refused_;
+    }
     if (made.engine == nullptr) {
+      if (const auto more = fit_processor(engine_settings, need)) return *more;
       engine_settings.layers = *own;
       auto engine = whole ? kernels::make_cpu_engine(*weights, engine_settings)
                           : make_in_parts(*weights, engine_settings, wish);
@@ -60,6 +68,31 @@ class configured_engine_source final : public engine_source {
   }
 
  private:
+  // What a GPU whose memory is short is to have room for at least.
+  static std::uint64_t least_kv_bytes(const kernels::model& weights,
+                                      const kernels::memory_need& need) {
+    constexpr std::uint32_t tokens_least = 1024;
+    return need.kv_block_bytes *
+           kernels::blocks_for(std::min(weights.shape.context_tokens, tokens_least));
+  }
+
+  // The budget may be a GPU's, which has more memory than the processor: less KV then, or why not.
+  std::optional<error> fit_processor(kernels::engine_settings& settings,
+                                     const kernels::memory_need& need) const {
+    const std::uint64_t most = settings_.processor_bytes_max;
+    if (most == 0) return std::nullopt;
+    if (need.weight_bytes + settings.kv_bytes_least > most)
+      return error{error_code::resource_exhausted,
+                   "no GPU takes the model (" +
+                       (refused_ ? refused_->message : std::string("none was asked")) +
+                       "), and with its weights of " + std::to_string(need.weight_bytes) +
+                       " bytes it is too large for the processor, which has " +
+                       std::to_string(most),
+                   "use a smaller quantization or more GPUs (gpu.devices)"};
+    settings.kv_bytes = std::min(settings.kv_bytes, most - need.weight_bytes);
+    return std::nullopt;
+  }
+
   // All but those of the other nodes.
   result<kernels::layer_range> own_layers(const proto::LoadEngine& wish,
                                           std::uint32_t layers) const {
@@ -122,6 +155,9 @@ class configured_engine_source final : public engine_source {
     if (*canary != *wanted)
       return refuse({error_code::internal, "the GPU's canary is not the processor's",
                      "this GPU or its driver computes differently: do not use it"});
+    if ((*engine)->description().kv_bytes < settings.kv_bytes)
+      spdlog::info("gpu_kv_smaller bytes={} asked={}", (*engine)->description().kv_bytes,
+                   settings.kv_bytes);
     made.engine = std::move(*engine);
     made.facts.canary_ids = std::move(*canary);
     return made;
@@ -136,7 +172,8 @@ class configured_engine_source final : public engine_source {
   }
 
   // A GPU that is absent is news only to who asked for it; one that computes wrongly always is.
-  made_engine refuse(const error& why) const {
+  made_engine refuse(const error& why) {
+    refused_ = why;
     if (settings_.engine == engine_choice::cuda || why.code != error_code::unsupported)
       spdlog::warn("gpu_refused reason=\"{}\": the processor computes", why.text());
     else
@@ -147,6 +184,7 @@ class configured_engine_source final : public engine_source {
   inference_settings settings_;
   cuda_maker on_gpu_;
   stage_opener remote_;
+  std::optional<error> refused_;  // why the last model was not made on a GPU
 };
 
 }  // namespace

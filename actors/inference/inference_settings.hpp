@@ -29,6 +29,8 @@ struct inference_settings {
   std::string variant;        // instruction set; empty: the best of this machine
   engine_choice engine = engine_choice::cpu;
   kernels::cuda_settings cuda;
+  // Weights and KV of a model that a GPU was to take and did not; 0: as the loader allows.
+  std::uint64_t processor_bytes_max = 0;
   std::uint32_t batch_tokens_max = 512;         // in one step
   std::uint32_t batch_sequences_max = 32;       // in one step
   std::uint32_t prefill_chunk_max = 128;        // prompt tokens in one step beside decodes

@@ -81,7 +81,7 @@ class loader_core {
   struct asked {  // a request of ours that is open
     enum class about { load, unload, lookup, canary, piece } what;
     std::string name;      // entry
-    std::uint64_t id = 0;  // lookup, or offset of a piece
+    std::uint64_t id = 0;  // lookup, offset of a piece; of a load 1 where others could go for it
     std::string node;
     time_point_us expires{};
   };
@@ -114,7 +114,9 @@ class loader_core {
   const model_split* split_of(const entry& e) const;
   kernels::memory_need need_of(const entry& e) const;  // of this node's layers
   void begin_load(entry& e, time_point_us now, effects& out);
+  std::vector<entry*> idle_beside(const entry& e, time_point_us now) const;
   std::optional<error> make_room(entry& e, time_point_us now, effects& out);
+  void make_room_on_gpu(entry& e, time_point_us now, effects& out);
   void engine_loaded(entry& e, const proto::EngineLoaded& loaded, time_point_us now, effects& out);
   std::optional<error> judge_canary(const entry& e, const proto::EngineLoaded& loaded,
                                     effects& out);

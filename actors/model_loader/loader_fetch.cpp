@@ -102,6 +102,8 @@ void loader_core::request_failed(const asked& request, const error& why, time_po
                           {why.code, "from node " + request.node + ": " + why.message, {}}),
           now, out);
   } else if (request.what == asked::about::load && e.state == proto::LOADING) {
+    const bool gpu_is_full = request.id == 1 && why.code == error_code::resource_exhausted;
+    if (gpu_is_full) return make_room_on_gpu(e, now, out);
     const bool never = why.code == error_code::invalid_argument ||
                        why.code == error_code::unsupported || why.code == error_code::data_corrupt;
     if (split_of(e) != nullptr && !never) return put_off(e, why, now, out);

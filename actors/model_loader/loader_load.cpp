@@ -124,27 +124,33 @@ error loader_core::too_large(const entry& e, std::uint64_t in_use) const {
           "layers to another node (models.split)"};
 }
 
-// Takes the model's share of the budget, unloading what is idle, least recently used first. Nothing
-// is unloaded where that would not be enough.
-std::optional<error> loader_core::make_room(entry& e, time_point_us now, effects& out) {
-  const kernels::memory_need need = need_of(e);
-  const std::uint64_t weights = need.weight_bytes;
-  const std::uint64_t context = std::max(1u, e.facts->context_tokens);
-  const std::uint64_t least = least_bytes(e);
+// Which other models could go, least recently used first.
+std::vector<loader_core::entry*> loader_core::idle_beside(const entry& e, time_point_us now) const {
   std::vector<entry*> idle;
-  std::uint64_t idle_bytes = 0;
   for (const auto& [name, other] : entries_) {
     if (other.get() == &e || other->state != proto::READY) continue;
     if (now - other->last_used < settings_.idle_after) continue;
     if (sequences_of_ && sequences_of_(other->digest) > 0) continue;
     idle.push_back(other.get());
-    idle_bytes += other->weight_bytes + other->kv_bytes;
   }
-  const std::uint64_t used = memory_used();
-  if (plus(used - idle_bytes, least) > memory_max_) return too_large(e, used - idle_bytes);
   std::sort(idle.begin(), idle.end(), [](const entry* a, const entry* b) {
     return std::pair{a->last_used, a->name} < std::pair{b->last_used, b->name};
   });
+  return idle;
+}
+
+// Takes the model's share of the budget, unloading what is idle. Nothing is unloaded where that
+// would not be enough.
+std::optional<error> loader_core::make_room(entry& e, time_point_us now, effects& out) {
+  const kernels::memory_need need = need_of(e);
+  const std::uint64_t weights = need.weight_bytes;
+  const std::uint64_t context = std::max(1u, e.facts->context_tokens);
+  const std::uint64_t least = least_bytes(e);
+  const std::vector<entry*> idle = idle_beside(e, now);
+  std::uint64_t idle_bytes = 0;
+  for (const entry* other : idle) idle_bytes += other->weight_bytes + other->kv_bytes;
+  const std::uint64_t used = memory_used();
+  if (plus(used - idle_bytes, least) > memory_max_) return too_large(e, used - idle_bytes);
   for (entry* other : idle) {
     if (plus(memory_used(), least) <= memory_max_) break;
     unload(*other, now, out);
@@ -180,8 +186,19 @@ void loader_core::begin_load(entry& e, time_point_us now, effects& out) {
       to.set_node(part.node);
       to.set_layers(part.layers);
     }
-  ask(std::move(message), {asked::about::load, e.name, 0, {}, {}}, settings_.node, "inference",
-      settings_.load_wait, now, out);
+  const bool others_can_go = !idle_beside(e, now).empty();
+  wish.set_refuse_full_gpu(others_can_go);
+  ask(std::move(message), {asked::about::load, e.name, others_can_go ? 1u : 0u, {}, {}},
+      settings_.node, "inference", settings_.load_wait, now, out);
+}
+
+// The budget is the machine's; that a GPU is full, its engine alone can tell. One goes each time;
+// where none is left to go, the engine may take the processor.
+void loader_core::make_room_on_gpu(entry& e, time_point_us now, effects& out) {
+  const std::vector<entry*> idle = idle_beside(e, now);
+  if (!idle.empty()) unload(*idle.front(), now, out);
+  e.state = proto::ON_DISK;
+  begin_load(e, now, out);
 }
 
 void loader_core::engine_loaded(entry& e, const proto::EngineLoaded& loaded, time_point_us now,

@@ -79,9 +79,12 @@ std::optional<int> state_rank(const member& m, const proto::ModelDescription* mo
   }
 }
 
-// Avoided, another class, the model's state, shunned, cost, another node, name: as they are
+// Why another node would be better company.
+enum class company { fine, too_warm, shunned };
+
+// Avoided, another class, the model's state, company, cost, another node, name: as they are
 // compared.
-using rank = std::tuple<bool, bool, int, bool, std::uint64_t, bool, std::string>;
+using rank = std::tuple<bool, bool, int, company, std::uint64_t, bool, std::string>;
 
 std::string standing_of(const member& m, int state, std::uint64_t sequences, std::uint64_t held) {
   constexpr const char* states[] = {"model ready", "file on its disk", "file on its disk",
@@ -99,7 +102,9 @@ std::string compared(const rank& best, const std::optional<rank>& second) {
   if (std::get<0>(best) != std::get<0>(*second)) return rival + " failed at this job";
   if (std::get<1>(best) != std::get<1>(*second)) return rival + " computes in another class";
   if (std::get<2>(best) != std::get<2>(*second)) return rival + " has the model less near";
-  if (std::get<3>(best) != std::get<3>(*second)) return rival + " would be bad company";
+  if (std::get<3>(best) != std::get<3>(*second))
+    return rival + (std::get<3>(*second) == company::shunned ? " would be bad company"
+                                                             : " has a GPU that is too warm");
   if (std::get<4>(best) != std::get<4>(*second))
     return "costs " + std::to_string(std::get<4>(best)) + " tokens before it answers, " + rival +
            " " + std::to_string(std::get<4>(*second));
@@ -207,8 +212,10 @@ std::optional<worker_choice> choose_worker(const cluster_view& view, const worke
         start_cost(wish.prompt_ids.size(), *state == 0 ? held_at(m, numerics) : 0, sequences,
                    m.load.sequences_max);
     const bool avoided = wish.avoid && wish.avoid->contains(m.name);
-    const bool shunned = wish.shuns && wish.shuns(m.name);
-    rank r{avoided, other_class, *state, shunned, cost, !m.self, m.name};
+    const company with = wish.shuns && wish.shuns(m.name) ? company::shunned
+                         : m.load.too_warm                ? company::too_warm
+                                                          : company::fine;
+    rank r{avoided, other_class, *state, with, cost, !m.self, m.name};
     if (best && !(r < *best)) {
       if (!second || r < *second) second = std::move(r);
       continue;

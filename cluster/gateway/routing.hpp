@@ -64,8 +64,8 @@ std::uint64_t start_cost(std::uint64_t prompt_tokens, std::uint64_t held_tokens,
 std::uint64_t held_tokens(const member& node, std::span<const prefix_name> names);
 
 // Only nodes that are up and not suspect. Best first: not avoided, same numerics class, READY, the
-// file at the own node, the file elsewhere, no file but able to fetch it, not shunned; then the
-// lowest start_cost, the own node, the name. nullopt: nobody can.
+// file at the own node, the file elsewhere, no file but able to fetch it, not shunned, not too
+// warm; then the lowest start_cost, the own node, the name. nullopt: nobody can.
 std::optional<worker_choice> choose_worker(const cluster_view& view, const worker_wish& wish);
 
 }  // namespace troupe::cluster

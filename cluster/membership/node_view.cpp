@@ -11,6 +11,7 @@ void write_load(const node_load& load, proto::Heartbeat& to) {
   to.set_sequences_waiting(load.sequences_waiting);
   to.set_sequences_max(load.sequences_max);
   to.set_decode_tokens_per_second(load.decode_tokens_per_second);
+  to.set_too_warm(load.too_warm);
 }
 
 void write_models(const node_view& view, proto::Heartbeat& to) {
@@ -27,7 +28,7 @@ void write_neighbours(const node_view& view, proto::Heartbeat& to) {
 
 node_load load_of(const proto::Heartbeat& beat) {
   return {beat.sequences_running(), beat.sequences_waiting(), beat.sequences_max(),
-          beat.decode_tokens_per_second()};
+          beat.decode_tokens_per_second(), beat.too_warm()};
 }
 
 std::vector<proto::ModelDescription> models_of(const proto::Heartbeat& beat) {

@@ -25,6 +25,7 @@ struct node_load {
   std::uint32_t sequences_waiting = 0;
   std::uint32_t sequences_max = 0;  // 0: not known yet
   double decode_tokens_per_second = 0;
+  bool too_warm = false;  // a GPU, by that node's own limit
 
   friend bool operator==(const node_load&, const node_load&) = default;
 };

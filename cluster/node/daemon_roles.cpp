@@ -74,6 +74,7 @@ role_handle node_daemon::make(const std::string& actor) {
   node_role_outside outside;
   outside.board = &board_;
   outside.load = load_;
+  outside.too_warm = [this] { return gpus_.too_warm(); };
   outside.models_known = [this] {
     models_known_ = true;
     wakeups_.kick();

@@ -46,6 +46,7 @@ class node_daemon final : public daemon, private link::link_events {
         budget_(settings_.restarts_max, settings_.restart_window),
         config_(settings_.workers),
         desk_(std::make_shared<stage_desk>(settings_.name)),
+        gpus_(settings_.gpu_celsius_max),
         keys_(settings_) {}
 
   ~node_daemon() override { close(); }

@@ -72,7 +72,8 @@ class node_role : public role {
     if (outside_.load) {
       core_.own_prefixes(outside_.load->prefixes());
       core_.own_load({outside_.load->running, outside_.load->waiting, settings_.sequences_max,
-                      outside_.load->decode_tokens_per_second});
+                      outside_.load->decode_tokens_per_second,
+                      outside_.too_warm && outside_.too_warm()});
     }
     if (outside_.heard)
       for (const auto& [node, came] : outside_.heard->take())

@@ -75,6 +75,7 @@ struct node_role_outside {
   std::shared_ptr<last_heard> heard;
   std::function<status(const std::string& address)> dial;
   std::function<void(const std::string& address)> hang_up;
+  std::function<bool()> too_warm;                  // a GPU
   std::function<std::uint64_t()> disk_bytes_free;  // where the node keeps its state
   chaos_hands chaos;
 };

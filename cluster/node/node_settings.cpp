@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <random>
 
 #include "config/objective.hpp"
 #include "config/written_split.hpp"
+#include "kernels/gpu_sensors.hpp"
 
 namespace troupe::cluster {
 namespace {
@@ -22,6 +25,21 @@ std::uint64_t machine_bytes() {
   return pages > 0 && page > 0
              ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page)
              : 0;
+}
+
+// Of the GPUs that one model may have: of so many of the largest.
+std::uint64_t gpu_bytes(std::size_t count) {
+  std::vector<std::uint64_t> sizes;
+  for (const kernels::gpu_reading& one : kernels::gpu_sensors().all())
+    sizes.push_back(one.memory_bytes);
+  std::sort(sizes.begin(), sizes.end(), std::greater<>());
+  sizes.resize(std::min(count, sizes.size()));
+  return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+}
+
+// For models, where it is not written: of the processor.
+std::uint64_t usual_model_bytes() {
+  return machine_bytes() / 4 * 3;
 }
 
 std::uint64_t random_salt() {
@@ -86,7 +104,11 @@ loader_settings loader_part(const settings& from, const std::filesystem::path& s
   out.fetch_directory = state / "models";
   out.state_file = state / "models.state";
   const std::uint64_t memory = from.bytes("models.memory_max");
-  out.memory_bytes_max = memory > 0 ? memory : machine_bytes() / 4 * 3;
+  out.memory_bytes_max = memory > 0 ? memory : usual_model_bytes();
+  if (memory == 0 && from.text("inference.engine") != "cpu")
+    out.memory_bytes_max =
+        std::max(out.memory_bytes_max,
+                 gpu_bytes(std::max<std::size_t>(1, from.integers("gpu.devices").size())));
   out.kv_bytes = from.bytes("inference.kv_bytes");
   out.kv = kv_type_of(from);
   return out;
@@ -102,6 +124,9 @@ inference_settings inference_part(const settings& from) {
   out.engine = engine == "cuda"   ? engine_choice::cuda
                : engine == "auto" ? engine_choice::any
                                   : engine_choice::cpu;
+  const std::uint64_t memory = from.bytes("models.memory_max");
+  if (out.engine != engine_choice::cpu)
+    out.processor_bytes_max = memory > 0 ? memory : usual_model_bytes();
   out.cuda.device = bounded<int>(from.integer("gpu.device"));
   for (const std::int64_t index : from.integers("gpu.devices"))
     out.cuda.devices.push_back(static_cast<int>(index));
@@ -236,6 +261,8 @@ node_settings settings_of_node(const settings& from, std::uint64_t incarnation) 
   out.loader = loader_part(from, out.state_directory);
   out.loader.node = out.name;
   out.inference = inference_part(from);
+  if (out.inference.engine != engine_choice::cpu)
+    out.gpu_celsius_max = bounded<std::uint32_t>(from.integer("gpu.celsius_max"));
   out.inference.node = out.name;
   out.inference.incarnation = incarnation;
   out.stages = stages_part(from);

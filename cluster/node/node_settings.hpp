@@ -30,6 +30,7 @@ struct node_settings {
   keys::key_place keys;
   std::string advertise;  // empty: as the link listens
   bool computes = true;
+  std::uint32_t gpu_celsius_max = 0;  // 0: no GPU is too warm
 
   link::link_settings link;
   gateway_settings gateway;

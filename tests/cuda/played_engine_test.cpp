@@ -75,6 +75,43 @@ TEST_CASE("played GPU: what does not fit is refused as a value, and the device s
   CHECK(made.failure().code == error_code::unsupported);
 }
 
+TEST_CASE("played GPU: a KV store is as large as there is room for, down to the least of use") {
+  const random_model weights{recipe{.layers = 3, .context = 4096}};
+  const std::uint64_t block = cpu_memory_need(*weights.get()).kv_block_bytes;
+  const std::size_t usual = the_played_device().bytes, before = the_played_device().bytes_used;
+  const auto make = [&](std::uint64_t least) {
+    return make_cuda_engine(
+        weights.get(), {.kv_bytes = 40000 * block, .kv_bytes_least = least, .batch_tokens_max = 64},
+        {.memory = {.pool_small_bytes = 1 << 20,
+                    .pool_medium_bytes = 1 << 20,
+                    .pool_large_bytes = 1 << 20,
+                    .reserve_bytes = 4 << 20}});
+  };
+  the_played_device().bytes = before + (200u << 20);
+  const auto exact = make(0), none = make(40000 * block);
+  REQUIRE_FALSE(exact.ok());
+  CHECK(exact.failure().code == error_code::resource_exhausted);
+  REQUIRE_FALSE(none.ok());
+  CHECK(none.failure().code == error_code::resource_exhausted);
+  CHECK(none.failure().text().find("gpu.devices") != std::string::npos);
+  CHECK(the_played_device().bytes_used == before);
+  {
+    const auto fits = make(100 * block);
+    REQUIRE_MESSAGE(fits.ok(), (fits.ok() ? "" : fits.failure().text()));
+    const std::uint32_t blocks = (*fits)->description().kv_blocks;
+    CHECK(blocks >= 100);
+    CHECK(blocks < 40000);
+    CHECK(blocks * block > (40u << 20));  // 200 MiB less reserve, spans and a step's rows
+    // A step of the largest usual kind still has its memory.
+    const std::vector<token_id> tokens = tokens_of(64, 1);
+    const std::vector<block_id> ids{0, 1, 2, blocks - 1};
+    const sequence_step step{.tokens = tokens, .position = 0, .blocks = ids, .all_logits = true};
+    CHECK((*fits)->step({&step, 1}).ok());
+  }
+  the_played_device().bytes = usual;
+  CHECK(the_played_device().bytes_used == before);
+}
+
 TEST_CASE("played GPU: KV blocks leave, come back and move whole") {
   using namespace troupe::kernels::cuda;
   auto on = device::open(small_device);

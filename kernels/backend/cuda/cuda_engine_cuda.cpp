@@ -76,6 +76,25 @@ cuda_engine::~cuda_engine() {
   parts_.on->leave(parts_.name);
 }
 
+// As reserve() and reserve_shards() take it.
+std::uint64_t cuda_engine::step_bytes(const hyperparameters& shape, const shard& part,
+                                      layer_range layers, std::uint32_t rows) {
+  constexpr std::uint64_t logits_rows = 64;
+  const hyperparameters here = shard_of(shape, part);
+  const std::uint64_t head = shape.head_dimension, query = here.heads * head;
+  const std::uint64_t widest = std::max(
+      {std::uint64_t{shape.embedding}, std::uint64_t{shape.feed_forward}, shape.heads * head});
+  std::uint64_t floats = rows * (2 * std::uint64_t{shape.embedding} + 1 + 3 * query +
+                                 2 * here.heads_kv * head + 2 * std::uint64_t{here.feed_forward} +
+                                 2 * head + 2 * widest);  // prepared as floats and as codes
+  const std::uint64_t logits = std::min<std::uint64_t>(rows, logits_rows);
+  if (layers.end == shape.layers) floats += logits * (shape.vocabulary + shape.embedding);
+  if (!part.whole())
+    floats += rows * widest + (part.count + 1) * std::max(rows * part.each(widest),
+                                                          logits * part.each(shape.vocabulary));
+  return floats * sizeof(float) + partial_bytes_max;
+}
+
 status cuda_engine::reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values) {
   device& on = *parts_.on;
   if (block == 1) return to.values.reserve(on, values * sizeof(float), parts_.name);

@@ -45,6 +45,9 @@ class cuda_engine final : public engine {
     std::unique_ptr<gpu_group_member> group = nullptr;
   };
   explicit cuda_engine(parts from);
+  // What the largest usual step takes beside weights and KV, about: 64 of its rows with logits.
+  static std::uint64_t step_bytes(const hyperparameters& shape, const shard& part,
+                                  layer_range layers, std::uint32_t rows);
   ~cuda_engine() override;
 
   const engine_description& description() const override { return description_; }

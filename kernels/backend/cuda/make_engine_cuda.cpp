@@ -1,50 +1,13 @@
-// Chooses, checks and loads what a CUDA engine needs.
+// Which GPUs have what of a model.
 #include <algorithm>
-#include <atomic>
-#include <new>
 #include <set>
 #include <string>
 
-#include "kernels/backend/cpu/kv_store.hpp"
+#include "kernels/backend/cuda/engine_loading_cuda.hpp"
 #include "kernels/backend/cuda/sharded_engine_cuda.hpp"
-#include "kernels/backend/layers.hpp"
-#include "kernels/gpu_sensors.hpp"
 
 namespace troupe::kernels {
 namespace {
-
-// A grid has at most 65535 rows of blocks, and a step's rows are such rows.
-constexpr std::uint32_t batch_tokens_most = 32768;
-
-status check_shape(const hyperparameters& shape, const engine_settings& settings) {
-  if (settings.batch_tokens_max == 0 || settings.batch_tokens_max > batch_tokens_most)
-    return error{error_code::invalid_argument,
-                 "batch_tokens_max is " + std::to_string(settings.batch_tokens_max),
-                 "1 to " + std::to_string(batch_tokens_most) + " are possible on a GPU"};
-  if (shape.head_dimension > cuda::dimension_max || shape.head_dimension % 2 != 0)
-    return error{error_code::unsupported,
-                 "heads of " + std::to_string(shape.head_dimension) +
-                     " values; the CUDA engine takes even ones up to " +
-                     std::to_string(cuda::dimension_max),
-                 "set inference.engine to cpu"};
-  return {};
-}
-
-// Asks for the GPU at that place of the bus, where there is anybody to ask.
-std::unique_ptr<cuda::device_watch> make_watch(const cuda_settings& settings,
-                                               const std::string& bus_id) {
-  cuda::device_watch::presence_of ask;
-  const auto sensors = std::make_shared<const gpu_sensors>();
-  if (sensors->present())
-    ask = [sensors, bus_id] {
-      const auto seen = sensors->at(bus_id);
-      if (!seen) return cuda::device_presence::unknown;
-      return seen->lost ? cuda::device_presence::gone : cuda::device_presence::there;
-    };
-  return std::make_unique<cuda::device_watch>(
-      cuda::watch_settings{settings.step_deadline}, std::move(ask),
-      [](const std::string& why) { cuda::end_process("computing a step", why); });
-}
 
 class cuda_stage final : public stage {
  public:
@@ -60,59 +23,15 @@ class cuda_stage final : public stage {
   std::unique_ptr<cuda::cuda_engine> engine_;
 };
 
-result<std::unique_ptr<cuda::cuda_engine>> make(
-    std::shared_ptr<const model> weights, const engine_settings& settings,
-    const cuda_settings& cuda, cuda::shard part = {},
-    std::unique_ptr<cuda::gpu_group_member> group = {}) try {
-  using namespace troupe::kernels::cuda;
-  if (weights == nullptr)
-    return error{error_code::invalid_argument, "an engine was asked for without a model",
-                 "open a model first"};
-  if (status s = check_shape(weights->shape, settings); !s) return s.failure();
-  const auto layers = checked_layers(settings.layers, weights->shape);
-  if (!layers) return layers.failure();
-  auto on = device::open(cuda);
-  if (!on) return on.failure();
-  if (status s = (*on)->bind(); !s) return s.failure();
-  auto work = stream::make();
-  if (!work) return work.failure();
-
-  cuda_engine::parts parts;
-  parts.on = *on;
-  parts.source = weights;
-  static std::atomic<std::uint32_t> engines{0};
-  parts.name = (weights->path.empty() ? weights->shape.name : weights->path.filename().string()) +
-               " (engine " + std::to_string(++engines) + ")";
-  parts.type = settings.kv;
-  parts.batch_tokens_max = settings.batch_tokens_max;
-  parts.layers = *layers;
-  parts.part = part;
-  parts.group = std::move(group);
-  // A graph names the buffer that was the stream's when it was recorded; rows from another stage
-  // are copied to the one that is.
-  parts.graphs_max = layers->first == 0 ? cuda.graphs_max : 0;
-  parts.watch = make_watch(cuda, parts.on->description().bus_id);
-  parts.work = std::move(*work);
-  if (status s = parts.on->admit(parts.name, cuda_weight_bytes(*weights, *layers, part)); !s)
-    return s.failure();
-  const auto leave = [&parts](error why) {
-    parts.on->leave(parts.name);
-    return why;
-  };
-  auto loaded = cuda_weights::load(*weights, *layers, part, *parts.on, *parts.work, parts.name);
-  if (!loaded) return leave(loaded.failure());
-  parts.weights = std::move(*loaded);
-  auto kv = cuda_kv::make(shard_of(part_of(weights->shape, *layers), part), settings.kv,
-                          settings.kv_bytes, *parts.on, *parts.work, parts.name);
-  if (!kv) return leave(kv.failure());
-  parts.kv = std::move(*kv);
-  auto copies = kv_copies::make(*parts.kv, *parts.work);
-  if (!copies) return leave(copies.failure());
-  parts.copies = std::move(*copies);
-  return std::make_unique<cuda_engine>(std::move(parts));
-} catch (const std::bad_alloc&) {
-  return error{error_code::resource_exhausted, "no memory to load the weights of this model",
-               "use a smaller model or a smaller type of weights"};
+// One engine, as settings.layers say, on cuda.device.
+result<std::unique_ptr<cuda::cuda_engine>> make_one(const std::shared_ptr<const model>& weights,
+                                                    const engine_settings& settings,
+                                                    const cuda_settings& cuda) {
+  std::vector<cuda::model_share> shares;
+  shares.push_back({.device = cuda.device, .layers = settings.layers});
+  auto made = cuda::load_shares(weights, settings, cuda, std::move(shares));
+  if (!made) return made.failure();
+  return std::move(made->front());
 }
 
 result<std::vector<std::uint64_t>> free_bytes_of(std::span<const int> devices) {
@@ -130,20 +49,6 @@ result<std::vector<std::uint64_t>> free_bytes_of(std::span<const int> devices) {
   return room;
 }
 
-// Settings of one of the devices, with as many blocks as the whole would have.
-engine_settings one_of_several(const engine_settings& settings, const hyperparameters& whole,
-                               const hyperparameters& part) {
-  const std::uint64_t blocks = settings.kv_bytes / kv_block_bytes(whole, settings.kv);
-  engine_settings out = settings;
-  if (settings.kv_bytes > 0)
-    out.kv_bytes = std::max<std::uint64_t>(1, blocks * kv_block_bytes(part, settings.kv));
-  return out;
-}
-cuda_settings on_device(cuda_settings cuda, int device) {
-  cuda.device = device;
-  return cuda;
-}
-
 // A stage on each device of cuda.devices, by their free memory.
 result<std::unique_ptr<engine>> make_spread(const std::shared_ptr<const model>& weights,
                                             const engine_settings& settings,
@@ -157,14 +62,14 @@ result<std::unique_ptr<engine>> make_spread(const std::shared_ptr<const model>& 
                  std::to_string(shape.layers) + " layers cannot be spread over " +
                      std::to_string(room->size()) + " GPUs",
                  "name fewer in gpu.devices"};
+  std::vector<cuda::model_share> wishes;
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    wishes.push_back({.device = cuda.devices[i], .layers = shares[i]});
+  auto made = cuda::load_shares(weights, settings, cuda, std::move(wishes));
+  if (!made) return made.failure();
   std::vector<std::unique_ptr<stage>> stages;
-  for (std::size_t i = 0; i < shares.size(); ++i) {
-    engine_settings part = one_of_several(settings, shape, part_of(shape, shares[i]));
-    part.layers = shares[i];
-    auto made = make_cuda_stage(weights, part, on_device(cuda, cuda.devices[i]));
-    if (!made) return made.failure();
-    stages.push_back(std::move(*made));
-  }
+  for (std::unique_ptr<cuda::cuda_engine>& one : *made)
+    stages.push_back(std::make_unique<cuda_stage>(std::move(one)));
   return make_split_engine(weights, settings.batch_tokens_max, std::move(stages));
 }
 
@@ -182,16 +87,14 @@ result<std::unique_ptr<engine>> make_shards(const std::shared_ptr<const model>& 
                  "name another number of GPUs in gpu.devices, or set gpu.spread to layers"};
   auto members = cuda::gpu_group::make(cuda.devices);
   if (!members) return members.failure();
-  std::vector<std::unique_ptr<cuda::cuda_engine>> shards;
-  for (std::uint32_t rank = 0; rank < count; ++rank) {
-    const cuda::shard part{rank, count};
-    auto made =
-        make(weights, one_of_several(settings, weights->shape, shard_of(weights->shape, part)),
-             on_device(cuda, cuda.devices[rank]), part, std::move((*members)[rank]));
-    if (!made) return made.failure();
-    shards.push_back(std::move(*made));
-  }
-  return std::unique_ptr<engine>(std::make_unique<cuda::sharded_engine>(std::move(shards)));
+  std::vector<cuda::model_share> wishes;
+  for (std::uint32_t rank = 0; rank < count; ++rank)
+    wishes.push_back({.device = cuda.devices[rank],
+                      .part = {rank, count},
+                      .group = std::move((*members)[rank])});
+  auto made = cuda::load_shares(weights, settings, cuda, std::move(wishes));
+  if (!made) return made.failure();
+  return std::unique_ptr<engine>(std::make_unique<cuda::sharded_engine>(std::move(*made)));
 }
 
 }  // namespace
@@ -204,7 +107,7 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
   if (weights != nullptr && cuda.devices.size() > 1)
     return cuda.spread == gpu_spread::tensors ? make_shards(weights, whole, cuda)
                                               : make_spread(weights, whole, cuda);
-  auto made = make(std::move(weights), whole, cuda);
+  auto made = make_one(weights, whole, cuda);
   if (!made) return made.failure();
   return std::unique_ptr<engine>(std::move(*made));
 }
@@ -212,7 +115,7 @@ result<std::unique_ptr<engine>> make_cuda_engine(std::shared_ptr<const model> we
 result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model> weights,
                                                const engine_settings& settings,
                                                const cuda_settings& cuda) {
-  auto made = make(std::move(weights), settings, cuda);
+  auto made = make_one(weights, settings, cuda);
   if (!made) return made.failure();
   return std::unique_ptr<stage>(std::make_unique<cuda_stage>(std::move(*made)));
 }

@@ -37,7 +37,11 @@ result<device_address> memory_pools::allocate(std::uint64_t bytes, const std::st
   device_address at = 0;
   const pool_size of = pool_of(bytes);
   if (carve(of, bytes, owner, at)) return at;
-  if (status grown = grow(of, bytes); !grown) return grown.failure();
+  if (status grown = grow(of, bytes); !grown) {
+    for (const pool_size larger : {pool_size::medium, pool_size::large})
+      if (larger > of && carve(larger, bytes, owner, at)) return at;
+    return grown.failure();
+  }
   const bool carved = carve(of, bytes, owner, at);
   assert(carved);
   (void)carved;
@@ -63,18 +67,27 @@ bool memory_pools::carve(pool_size of, std::uint64_t bytes, const std::string& o
   return true;
 }
 
+std::uint64_t memory_pools::untaken() const {
+  const std::uint64_t free = source_.free_bytes();
+  return free > settings_.reserve_bytes
+             ? (free - settings_.reserve_bytes) / memory_unit * memory_unit
+             : 0;
+}
+
+std::uint64_t memory_pools::largest(const std::string& owner) {
+  trim();
+  const std::uint64_t most = std::max(untaken(), state(pool_size::large).largest_free);
+  if (settings_.model_bytes_max == 0) return most;
+  const std::uint64_t used = used_by(owner);
+  return std::min(most, settings_.model_bytes_max - std::min(used, settings_.model_bytes_max));
+}
+
 status memory_pools::grow(pool_size of, std::uint64_t bytes) {
   const std::uint64_t usual = of == pool_size::small    ? settings_.pool_small_bytes
                               : of == pool_size::medium ? settings_.pool_medium_bytes
                                                         : settings_.pool_large_bytes;
-  const auto available = [this] {
-    const std::uint64_t free = source_.free_bytes();
-    return free > settings_.reserve_bytes
-               ? (free - settings_.reserve_bytes) / memory_unit * memory_unit
-               : 0;
-  };
-  if (available() < bytes) trim();
-  const std::uint64_t most = available();
+  if (untaken() < bytes) trim();
+  const std::uint64_t most = untaken();
   if (most < bytes)
     return error{error_code::resource_exhausted,
                  "the device has " + std::to_string(most) + " bytes beside its reserve of " +

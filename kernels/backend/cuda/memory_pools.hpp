@@ -2,8 +2,8 @@
 // that are taken from the device whole and handed out in pieces.
 //
 // Pure bookkeeping over addresses; the device's memory is behind memory_source, so that tests need
-// no device. A request takes the smallest free range that holds it (the lowest of equals); a
-// released range joins its free neighbours; equal histories give equal addresses. What does not fit
+// no device. A request takes the smallest free range that holds it (the lowest of equals), in a pool
+// of larger pieces where its own has none and the device has no more; a released range joins its free neighbours; equal histories give equal addresses. What does not fit
 // into the device less its reserve, or into its owner's budget, is refused as a value. Threading:
 // none, the caller locks.
 #pragma once
@@ -66,6 +66,9 @@ class memory_pools {
   // Gives segments back that hold nothing. Returns the bytes.
   std::uint64_t trim();
 
+  // Bytes of the largest single request above medium_request_max that would be granted now.
+  std::uint64_t largest(const std::string& owner);
+
   pool_state state(pool_size of) const;
   std::uint64_t used_by(const std::string& owner) const;
 
@@ -85,6 +88,7 @@ class memory_pools {
 
   bool carve(pool_size of, std::uint64_t bytes, const std::string& owner, device_address& at);
   status grow(pool_size of, std::uint64_t bytes);
+  std::uint64_t untaken() const;  // beside the reserve
   pool& at(pool_size of) { return pools_[static_cast<std::size_t>(of)]; }
 
   device_memory_settings settings_;

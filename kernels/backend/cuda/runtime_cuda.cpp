@@ -258,6 +258,12 @@ std::uint64_t device::used_by(const std::string& owner) {
   return pools_->used_by(owner);
 }
 
+std::uint64_t device::largest(const std::string& owner) {
+  (void)bind();
+  const std::lock_guard lock{guard_};
+  return pools_->largest(owner);
+}
+
 pool_state device::state(pool_size of) {
   const std::lock_guard lock{guard_};
   return pools_->state(of);

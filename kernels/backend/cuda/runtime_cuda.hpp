@@ -116,6 +116,7 @@ class device {
   result<std::uint8_t*> allocate(std::uint64_t bytes, const std::string& owner);
   void release(std::uint8_t* memory);
   std::uint64_t used_by(const std::string& owner);
+  std::uint64_t largest(const std::string& owner);  // memory_pools.hpp
   pool_state state(pool_size of);
 
   // Whether a model's weights fit beside those that are resident; the error names which could go.

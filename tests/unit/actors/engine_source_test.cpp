@@ -102,6 +102,61 @@ TEST_CASE("engine source: a machine without a usable GPU computes on its process
   CHECK(engine_of(engine_choice::cuda, none) == "cpu");
 }
 
+TEST_CASE(
+    "engine source: a full GPU is an error where other models could go, else the processor's") {
+  one_model model;
+  std::uint64_t least = 0;
+  const cuda_maker full = [&least](auto, const kernels::engine_settings& settings, const auto&) {
+    least = settings.kv_bytes_least;
+    return result<std::unique_ptr<kernels::engine>>(
+        error{error_code::resource_exhausted, "full", "unload a model"});
+  };
+  const auto source = make_engine_source(asking_for(engine_choice::cuda), full);
+  model.wish.set_refuse_full_gpu(true);
+  const auto refused = source->make(model.wish);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.failure().code == error_code::resource_exhausted);
+  CHECK(refused.failure().message == "full");
+  CHECK(least > 0);
+  CHECK(least < model.wish.kv_bytes());
+  model.wish.set_refuse_full_gpu(false);
+  auto made = source->make(model.wish);
+  REQUIRE(made.ok());
+  CHECK(made->facts.description.backend == "cpu");
+  const auto absent =
+      make_engine_source(asking_for(engine_choice::cuda), [](auto, const auto&, const auto&) {
+        return result<std::unique_ptr<kernels::engine>>(
+            error{error_code::unsupported, "no GPU", "install one"});
+      });
+  model.wish.set_refuse_full_gpu(true);
+  CHECK(absent->make(model.wish).ok());
+}
+
+TEST_CASE("engine source: what only a GPU's memory holds is not given to the processor") {
+  one_model model;
+  const auto weights = kernels::model::open(model.wish.path());
+  REQUIRE(weights.ok());
+  const kernels::memory_need need = kernels::cpu_memory_need(**weights);
+  const cuda_maker none = [](auto, const auto&, const auto&) {
+    return result<std::unique_ptr<kernels::engine>>(
+        error{error_code::unsupported, "no GPU here", "install one"});
+  };
+  inference_settings settings = asking_for(engine_choice::cuda);
+  model.wish.set_kv_bytes(1000 * need.kv_block_bytes);
+  settings.processor_bytes_max = need.weight_bytes + 100 * need.kv_block_bytes;
+  auto smaller = make_engine_source(settings, none)->make(model.wish);
+  REQUIRE(smaller.ok());
+  CHECK(smaller->facts.description.kv_blocks == 100);
+  settings.processor_bytes_max = need.weight_bytes + need.kv_block_bytes;
+  const auto refused = make_engine_source(settings, none)->make(model.wish);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.failure().code == error_code::resource_exhausted);
+  CHECK(refused.failure().text().find("no GPU here") != std::string::npos);
+  settings.engine = engine_choice::cpu;
+  settings.processor_bytes_max = 0;
+  CHECK(make_engine_source(settings, none)->make(model.wish).ok());
+}
+
 TEST_CASE("engine source: looking for GPUs answers, whatever this machine has") {
   const auto devices = kernels::cuda_devices();
   if (devices)

@@ -186,6 +186,47 @@ TEST_CASE(
   CHECK(b.to_inference[0]->unload_engine().model_digest() == digest_of('1'));
 }
 
+TEST_CASE("a model for which the GPU has no room unloads one idle model after the other") {
+  loader_bench b{disk_with({{"m1", '1'}, {"m2", '2'}, {"m3", '3'}})};
+  for (const char* name : {"m1", "m2"}) {
+    b.load(name);
+    CHECK_FALSE(b.to_inference.front()->load_engine().refuse_full_gpu());
+    b.inference_answers();
+  }
+  const auto gpu_is_full = [&] {
+    const envelope_ptr request = b.to_inference.back();
+    REQUIRE(request->has_load_engine());
+    b.to_inference.clear();
+    b.say(refuse(*request, proto::Error::RESOURCE_EXHAUSTED, "the GPU is full"));
+  };
+  b.load("m3");  // the others were used a moment ago
+  REQUIRE(b.to_inference.size() == 1);
+  CHECK_FALSE(b.to_inference[0]->load_engine().refuse_full_gpu());
+  gpu_is_full();
+  CHECK(b.last().error().code() == proto::Error::RESOURCE_EXHAUSTED);
+  CHECK(b.model("m1").state() == proto::READY);
+
+  b.now += time_point_us{20'000'000};
+  b.load("m3");
+  REQUIRE(b.to_inference.size() == 1);
+  CHECK(b.to_inference[0]->load_engine().refuse_full_gpu());
+  const std::size_t said = b.posts.size();
+  gpu_is_full();
+  REQUIRE(b.to_inference.size() == 2);
+  CHECK(b.to_inference[0]->unload_engine().model_digest() == digest_of('1'));
+  CHECK(b.to_inference[1]->load_engine().refuse_full_gpu());
+  CHECK(b.model("m3").state() == proto::LOADING);
+  gpu_is_full();
+  REQUIRE(b.to_inference.size() == 2);
+  CHECK(b.to_inference[0]->unload_engine().model_digest() == digest_of('2'));
+  CHECK_FALSE(b.to_inference[1]->load_engine().refuse_full_gpu());  // now the processor may
+  CHECK(b.posts.size() == said);
+  b.to_inference.erase(b.to_inference.begin());
+  b.inference_answers();
+  CHECK(b.model("m3").state() == proto::READY);
+  CHECK(b.last().has_model_loaded());
+}
+
 TEST_CASE("a canary that differs from what this node saw before fails the model") {
   auto disk = disk_with({{"alpha", 'a'}});
   {

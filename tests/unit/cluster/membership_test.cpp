@@ -116,12 +116,14 @@ TEST_CASE("beats carry models and load; old and equal ones change nothing") {
   busy.mutable_heartbeat()->set_sequence(5);
   busy.mutable_heartbeat()->set_view_version(2);
   busy.mutable_heartbeat()->set_sequences_running(2);
+  busy.mutable_heartbeat()->set_too_warm(true);
   busy.mutable_heartbeat()->set_draining(true);
   CHECK(s.core.heard("away", busy, s.now).view_changed);
   told.mutable_heartbeat()->set_sequence(4);
   CHECK(!s.core.heard("away", told, s.now).view_changed);
   s.take(s.core.tick(s.now));
   CHECK(s.see("away").load.sequences_running == 2);
+  CHECK(s.see("away").load.too_warm);
   CHECK(s.see("away").draining);
 }
 
@@ -143,7 +145,7 @@ TEST_CASE("load and names of blocks are shown with the next tick, not with each 
 
 TEST_CASE("what the own node has goes out; models and draining at once, to peers that are linked") {
   membership_stage s;
-  s.core.own_load({1, 2, 4, 8.5});
+  s.core.own_load({1, 2, 4, 8.5, true});
   s.core.own_prefixes({9, 3, 7, 3});
   s.core.own_address("tcp://home");
   CHECK(s.core.own_models({tiny()}, s.now).view_changed);
@@ -156,6 +158,7 @@ TEST_CASE("what the own node has goes out; models and draining at once, to peers
   CHECK(sent.sequences_running() == 1);
   CHECK(sent.sequences_waiting() == 2);
   CHECK(sent.sequences_max() == 4);
+  CHECK(sent.too_warm());
   CHECK(sent.address() == "tcp://home");
   CHECK(std::vector(sent.prefixes().begin(), sent.prefixes().end()) ==
         std::vector<std::uint64_t>{3, 7, 9});

@@ -148,6 +148,26 @@ TEST_CASE(
   CHECK(chosen(view_of({away, home})).empty());
 }
 
+TEST_CASE("a node with a GPU that is too warm computes where no other would do as well") {
+  member home = node_with("home", proto::READY, true);
+  member away = node_with("away", proto::READY);
+  home.load.too_warm = true;
+  worker_wish wish;
+  wish.digest = digest_a;
+  const auto choice = choose_worker(view_of({away, home}), wish);
+  REQUIRE(choice);
+  CHECK(choice->node == "away");
+  CHECK(choice->because.find("home has a GPU that is too warm") != std::string::npos);
+  wish.shuns = [](const std::string& node) { return node == "away"; };
+  CHECK(choose_worker(view_of({away, home}), wish)->node == "home");
+  wish.shuns = {};
+  away.models[0].set_state(proto::ON_DISK);
+  CHECK(choose_worker(view_of({away, home}), wish)->node == "home");
+  away.models[0].set_state(proto::READY);
+  away.load.too_warm = true;
+  CHECK(choose_worker(view_of({away, home}), wish)->node == "home");
+}
+
 TEST_CASE("the node that holds more of the prompt wins, unless its queue costs more") {
   std::vector<std::int32_t> prompt(16 * 40 + 5, 7);
   std::vector<prefix_name> names;

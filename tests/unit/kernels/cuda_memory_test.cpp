@@ -95,10 +95,44 @@ TEST_CASE("memory pools: a segment shrinks to what the device has, and empty one
   const auto large = pools.allocate(70 * mib, "m");
   REQUIRE(large.ok());
   CHECK(device.free_bytes() == 10 * mib);  // the usual 256 MiB were not there
-  CHECK_FALSE(pools.allocate(mib, "m").ok());
   pools.release(*large);
   CHECK(pools.allocate(2 * mib, "m").ok());  // takes back what lies idle in another pool
   CHECK(pools.state(pool_size::large).segments == 0);
+}
+
+TEST_CASE("memory pools: a full device gives small pieces from what larger ones left") {
+  played_memory device(100 * mib);
+  memory_pools pools(small_pools(), device);
+  const auto large = pools.allocate(70 * mib, "m");
+  REQUIRE(large.ok());
+  CHECK(pools.largest("m") == 20 * mib);
+  const auto small = pools.allocate(mib, "m");
+  REQUIRE(small.ok());
+  CHECK(*small == *large + 70 * mib);
+  CHECK(pools.state(pool_size::small).segments == 0);
+  CHECK_FALSE(pools.allocate(20 * mib, "m").ok());
+  pools.release(*small);
+  CHECK(pools.allocate(20 * mib, "m").ok());
+}
+
+TEST_CASE("memory pools: the largest request that would be granted is granted, and no larger one") {
+  played_memory device(300 * mib);
+  auto settings = small_pools();
+  settings.pool_large_bytes = 100 * mib;
+  memory_pools pools(settings, device);
+  CHECK(pools.largest("m") == 290 * mib);
+  REQUIRE(pools.allocate(70 * mib, "m").ok());  // of 100
+  CHECK(pools.largest("m") == 190 * mib);
+  CHECK_FALSE(pools.allocate(190 * mib + 1, "m").ok());
+  REQUIRE(pools.allocate(190 * mib, "m").ok());
+  CHECK(pools.largest("m") == 30 * mib);
+
+  settings.model_bytes_max = 100 * mib;
+  played_memory other(300 * mib);
+  memory_pools bounded(settings, other);
+  REQUIRE(bounded.allocate(70 * mib, "m").ok());
+  CHECK(bounded.largest("m") == 30 * mib);
+  CHECK(bounded.largest("n") == 100 * mib);
 }
 
 TEST_CASE("kv compaction: moves the last blocks into the first holes until few are left") {
