@@ -82,6 +82,7 @@ result<std::unique_ptr<cuda::cuda_engine>> make(std::shared_ptr<const model> wei
   parts.name = (weights->path.empty() ? weights->shape.name : weights->path.filename().string()) +
                " (engine " + std::to_string(++engines) + ")";
   parts.type = settings.kv;
+  parts.numerics = cuda.numerics;
   parts.batch_tokens_max = settings.batch_tokens_max;
   parts.layers = *layers;
   // A graph names the buffer that was the stream's when it was recorded; rows from another stage
