@@ -146,6 +146,10 @@ constexpr setting_row rows[] = {
     {"gpu.device", integer, "", "-1", -1, 255, false,
      "Which GPU computes, as CUDA counts them; -1 takes for each model the one with most free "
      "memory, then the coolest, then the least busy."},
+    {"gpu.numerics", text, "", "exact", 1, 8, false,
+     "How a GPU multiplies matrices: exact, in the processor's order; tensor, in float16 and "
+     "bfloat16 on the tensor cores, a numerics class of its own.",
+     text_form::choice, "exact|tensor"},
     {"gpu.step_deadline", duration, "", "60s", 0, hour, false,
      "Longest time of a step on a GPU; one that takes longer has lost it, and the process ends and "
      "is started again. 0 waits for ever."},

@@ -3,6 +3,7 @@
 
 #include "tests/cuda/engine_cases.hpp"
 #include "tests/cuda/real_device.hpp"
+#include "tests/cuda/tensor_cases.hpp"
 
 using namespace troupe::kernels;
 using namespace troupe::kernels::testing;
@@ -28,6 +29,17 @@ TEST_CASE("gpu: recorded decode steps have the CPU engine's bits as positions an
   if (no_device()) return;
   compare_decoding(kv_type::f16);
   compare_decoding(kv_type::q8_0);
+}
+
+TEST_CASE("gpu tensor: no batch and no chunk changes a bit, and the processor is near") {
+  if (no_device()) return;
+  for (const recipe& from : engine_recipes)
+    for (const kv_type kv : {kv_type::f16, kv_type::q8_0}) compare_batches(from, kv);
+}
+
+TEST_CASE("gpu tensor: recorded steps have the bits of steps launch by launch") {
+  if (no_device()) return;
+  for (const recipe& from : engine_recipes) compare_recorded(from);
 }
 
 TEST_CASE("gpu: what does not fit on the device is refused as a value, and it stays usable") {
