@@ -157,7 +157,11 @@ runtime_code launch_half_few_rows(const half_product_arguments& a, stream_handle
   return for_type(a.w.type, [&]<tensor_type Type>() {
     if constexpr (Type != tensor_type::f32)
       testing::play(on, [=] {
-        testing::emulate_half_few<Type>({cut(a.w.n, 16), cut(a.rows, 8)}, a, thread_order::mixed);
+        if (a.rows <= 8)
+          testing::emulate_half_few<Type, 1>({cut(a.w.n, 16), 1}, a, thread_order::mixed);
+        else
+          testing::emulate_half_few<Type, 4>({cut(a.w.n, 16), cut(a.rows, 32)}, a,
+                                             thread_order::mixed);
       });
   });
 }
@@ -173,7 +177,7 @@ runtime_code launch_half_many_rows(const half_product_arguments& a, stream_handl
 }
 
 runtime_code launch_half_product(const half_product_arguments& what, stream_handle stream) {
-  return what.rows <= 8 ? launch_half_few_rows(what, stream) : launch_half_many_rows(what, stream);
+  return what.rows <= 32 ? launch_half_few_rows(what, stream) : launch_half_many_rows(what, stream);
 }
 
 runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,

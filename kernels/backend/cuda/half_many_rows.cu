@@ -4,8 +4,8 @@
 namespace troupe::kernels::cuda {
 namespace {
 
-// Above so many rows a large tile's fewer passes over the weights outweigh its idle rows.
-constexpr std::uint32_t half_few_rows_max = 8, small_tiles_rows_max = 64;
+// Up to so many rows blocks of 16 outputs, which fill a device at any width, beat tiles of 128.
+constexpr std::uint32_t half_few_rows_max = 32;
 
 // All of a warp's products of one group.
 template <class Body, half_form Form>
@@ -69,13 +69,24 @@ runtime_code half_tiles(const half_product_arguments& a, stream_handle stream) {
   return static_cast<runtime_code>(cudaGetLastError());
 }
 
+// Large tiles read and decode weights less often, small ones give more of a device something to do.
+bool fills_device(const half_product_arguments& a, std::uint32_t tile_rows) {
+  int device = 0, multiprocessors = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device) !=
+          cudaSuccess)
+    return true;
+  const std::uint64_t tiles = std::uint64_t{blocks_of(a.w.n, 128)} * blocks_of(a.rows, tile_rows);
+  return 2 * tiles >= static_cast<std::uint64_t>(multiprocessors);
+}
+
 }  // namespace
 
 runtime_code launch_half_many_rows(const half_product_arguments& what, stream_handle stream) {
   if (what.rows == 0 || what.w.n == 0) return 0;
+  const bool large = what.rows > 64 && fills_device(what, 128);
   return for_half_type(what.w.type, [&]<tensor_type Type>() {
-    return what.rows <= small_tiles_rows_max ? half_tiles<Type, 32>(what, stream)
-                                             : half_tiles<Type, 128>(what, stream);
+    return large ? half_tiles<Type, 128>(what, stream) : half_tiles<Type, 32>(what, stream);
   });
 }
 

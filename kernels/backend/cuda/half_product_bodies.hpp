@@ -102,26 +102,26 @@ TROUPE_BODY sixteen_bytes<Type> read_weights(const device_matrix& w, std::uint64
   return bytes;
 }
 
-// Up to 8 rows of x: each warp of a block has one slice of 16 outputs. Its steps are, for each
-// group of the warp's slice, read(), made() and the four products of a() and b(); keep(), a
-// barrier, write(). Grid: (n / 16, rows / 8).
-template <tensor_type Type>
+// Up to 8 * Tiles rows of x: each warp of a block has one slice of 16 outputs. Its steps are, for
+// each group of the warp's slice, read(), made() and, for each tile of 8 rows, the four products of
+// a() and b(); keep(), a barrier, write(). Grid: (n / 16, rows / (8 * Tiles)).
+template <tensor_type Type, std::uint32_t Tiles>
 struct half_few_body {
-  static constexpr std::uint32_t threads = 32 * half_slices_max, outputs = 16, rows = 8;
-  // Groups whose weights are on their way at once: enough bytes to wait for the memory.
-  static constexpr std::uint32_t ahead =
-      quantized(Type) && Type != tensor_type::q5_k && Type != tensor_type::q6_k ? 4 : 2;
+  static constexpr std::uint32_t threads = 32 * half_slices_max, outputs = 16, rows = 8 * Tiles;
+  // Groups whose bytes are on their way at once: as many as registers hold, since memory is far.
+  static constexpr bool narrow = sixteen_bytes<Type>::quads == 1 || Type == tensor_type::q4_k;
+  static constexpr std::uint32_t ahead = Tiles > 2 ? 1 : Tiles == 2 || !narrow ? 2 : 4;
   using arguments = half_product_arguments;
   struct shared {
     float sums[half_slices_max][rows][outputs + 1];
   };
   struct group_bytes {
     sixteen_bytes<Type> w[2];
-    quad x[2];
+    quad x[Tiles][2];
   };
   struct group_halves {
     sixteen_halves w[2];
-    quad x[2];
+    quad x[Tiles][2];
   };
 
   // Which groups the thread's warp adds up.
@@ -138,45 +138,58 @@ struct half_few_body {
   TROUPE_BODY static group_bytes read(const arguments& a, const place& at, std::uint32_t group) {
     const std::uint32_t of = at.thread % 32 / 4, s = group * 4 + at.thread % 4;
     const std::uint64_t n = std::uint64_t{at.block_x} * outputs + of;
-    const std::uint64_t row = std::uint64_t{at.block_y} * rows + of;
     group_bytes bytes = {{read_weights<Type>(a.w, n, s), read_weights<Type>(a.w, n + 8, s)}, {}};
-    if (row < a.rows) {
-      const std::uint16_t* x = a.x + row * half_width(a.w.k) + std::uint64_t{s} * 16;
-      bytes.x[0] = load_quad(reinterpret_cast<const std::uint8_t*>(x));
-      bytes.x[1] = load_quad(reinterpret_cast<const std::uint8_t*>(x + 8));
+    TROUPE_UNROLL
+    for (std::uint32_t tile = 0; tile < Tiles; ++tile) {
+      const std::uint64_t row = std::uint64_t{at.block_y} * rows + tile * 8 + of;
+      if (row >= a.rows) continue;
+      const auto* x = reinterpret_cast<const std::uint8_t*>(a.x + row * half_width(a.w.k) +
+                                                            std::uint64_t{s} * 16);
+      bytes.x[tile][0] = load_quad(x);
+      bytes.x[tile][1] = load_quad(x + 16);
     }
     return bytes;
   }
   TROUPE_BODY static group_halves made(const group_bytes& bytes, const place& at,
                                        std::uint32_t group) {
     const std::uint32_t s = group * 4 + at.thread % 4;
-    return {{halves_of<Type>(bytes.w[0], s), halves_of<Type>(bytes.w[1], s)},
-            {bytes.x[0], bytes.x[1]}};
+    group_halves of = {{halves_of<Type>(bytes.w[0], s), halves_of<Type>(bytes.w[1], s)}, {}};
+    TROUPE_UNROLL
+    for (std::uint32_t tile = 0; tile < Tiles; ++tile) {
+      of.x[tile][0] = bytes.x[tile][0];
+      of.x[tile][1] = bytes.x[tile][1];
+    }
+    return of;
   }
   TROUPE_BODY static half_a a(const group_halves& of, std::uint32_t product) {
     const std::uint32_t at = 2 * product;
     return {{of.w[0].word[at], of.w[1].word[at], of.w[0].word[at + 1], of.w[1].word[at + 1]}};
   }
-  TROUPE_BODY static half_b b(const group_halves& of, std::uint32_t product) {
-    const quad& x = of.x[product / 2];
+  TROUPE_BODY static half_b b(const group_halves& of, std::uint32_t tile, std::uint32_t product) {
+    const quad& x = of.x[tile][product / 2];
     return {{x.word[product % 2 * 2], x.word[product % 2 * 2 + 1]}};
   }
 
-  TROUPE_BODY static void keep(shared& s, std::uint32_t thread, const float (&sum)[4]) {
+  TROUPE_BODY static void keep(shared& s, std::uint32_t thread, const float (&sum)[Tiles][4]) {
     const std::uint32_t lane = thread % 32;
     TROUPE_UNROLL
-    for (std::uint32_t i = 0; i < 4; ++i)
-      s.sums[thread / 32][lane % 4 * 2 + i % 2][lane / 4 + i / 2 * 8] = sum[i];
+    for (std::uint32_t tile = 0; tile < Tiles; ++tile) {
+      TROUPE_UNROLL
+      for (std::uint32_t i = 0; i < 4; ++i)
+        s.sums[thread / 32][tile * 8 + lane % 4 * 2 + i % 2][lane / 4 + i / 2 * 8] = sum[tile][i];
+    }
   }
   TROUPE_BODY static void write(const arguments& a, const place& at, const shared& s) {
-    const std::uint32_t o = at.thread % outputs, m = at.thread / outputs;
-    const std::uint64_t n = std::uint64_t{at.block_x} * outputs + o;
-    const std::uint64_t row = std::uint64_t{at.block_y} * rows + m;
-    if (m >= rows || n >= a.w.n || row >= a.rows) return;
-    float total = 0;
     const std::uint32_t count = half_slices_of(a.w.k).count;
-    for (std::uint32_t slice = 0; slice < count; ++slice) total = total + s.sums[slice][m][o];
-    put_half(a, row, n, total);
+    for (std::uint32_t i = at.thread; i < rows * outputs; i += threads) {
+      const std::uint32_t o = i % outputs, m = i / outputs;
+      const std::uint64_t n = std::uint64_t{at.block_x} * outputs + o;
+      const std::uint64_t row = std::uint64_t{at.block_y} * rows + m;
+      if (n >= a.w.n || row >= a.rows) continue;
+      float total = 0;
+      for (std::uint32_t slice = 0; slice < count; ++slice) total = total + s.sums[slice][m][o];
+      put_half(a, row, n, total);
+    }
   }
 };
 

@@ -36,38 +36,40 @@ void add_product(const cuda::half_a (&a)[32], const cuda::half_b (&b)[32], float
             std::fma(left[lane / 4 + i / 2 * 8][k], right[k][lane % 4 * 2 + i % 2], sum[lane][i]);
 }
 
-template <tensor_type Type>
+template <tensor_type Type, std::uint32_t Tiles>
 void emulate_half_few(grid blocks, const cuda::half_product_arguments& a, thread_order order) {
-  using body = cuda::half_few_body<Type>;
+  using body = cuda::half_few_body<Type, Tiles>;
   const std::vector<std::uint32_t> threads = order_of(body::threads, order);
   const std::vector<std::uint32_t> warps = order_of(body::threads / 32, order);
   for (std::uint32_t y = 0; y < blocks.y; ++y)
     for (std::uint32_t x = 0; x < blocks.x; ++x) {
       auto shared = fresh_shared<body>();
-      std::vector<std::array<float, 4>> sums(body::threads);
+      std::vector<std::array<std::array<float, 4>, Tiles>> sums(body::threads);
       for (const std::uint32_t warp : warps) {
         const auto own = body::groups_of(a, {.block_x = x, .block_y = y, .thread = warp * 32});
         for (std::uint32_t group = own.begin; group < own.end; ++group) {
           typename body::group_halves made[32];
-          float* sum[32];
           for (std::uint32_t lane = 0; lane < 32; ++lane) {
             const cuda::place at{.block_x = x, .block_y = y, .thread = warp * 32 + lane};
             made[lane] = body::made(body::read(a, at, group), at, group);
-            sum[lane] = sums[at.thread].data();
           }
-          for (std::uint32_t j = 0; j < 4; ++j) {
-            cuda::half_a left[32];
-            cuda::half_b right[32];
-            for (std::uint32_t lane = 0; lane < 32; ++lane) {
-              left[lane] = body::a(made[lane], j);
-              right[lane] = body::b(made[lane], j);
+          for (std::uint32_t j = 0; j < 4; ++j)
+            for (std::uint32_t tile = 0; tile < Tiles; ++tile) {
+              cuda::half_a left[32];
+              cuda::half_b right[32];
+              float* sum[32];
+              for (std::uint32_t lane = 0; lane < 32; ++lane) {
+                left[lane] = body::a(made[lane], j);
+                right[lane] = body::b(made[lane], tile, j);
+                sum[lane] = sums[warp * 32 + lane][tile].data();
+              }
+              add_product<cuda::half_form_of(Type)>(left, right, sum);
             }
-            add_product<cuda::half_form_of(Type)>(left, right, sum);
-          }
         }
       }
       for (const std::uint32_t t : threads) {
-        const float sum[4] = {sums[t][0], sums[t][1], sums[t][2], sums[t][3]};
+        float sum[Tiles][4];
+        std::memcpy(sum, sums[t].data(), sizeof sum);
         body::keep(*shared, t, sum);
       }
       for (const std::uint32_t t : threads)

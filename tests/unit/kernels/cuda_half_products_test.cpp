@@ -28,9 +28,9 @@ void prepare(half_problem& p, thread_order order) {
     run.operator()<half_form::half>();
 }
 
-template <tensor_type Type>
+template <tensor_type Type, std::uint32_t Tiles>
 void few(const half_product_arguments& a, thread_order order) {
-  emulate_half_few<Type>({cut(a.w.n, 16), cut(a.rows, 8)}, a, order);
+  emulate_half_few<Type, Tiles>({cut(a.w.n, 16), cut(a.rows, 8 * Tiles)}, a, order);
 }
 template <tensor_type Type, std::uint32_t Rows>
 void tile(const half_product_arguments& a, thread_order order) {
@@ -43,7 +43,11 @@ std::vector<float> check_all(half_problem&& p, thread_order order) {
   prepare(p, order);
   const std::string name = "order " + std::to_string(static_cast<int>(order));
   const auto a = p.check(
-      "few " + name, [&](const auto& w) { few<Type>(w, order); }, true);
+      "few " + name, [&](const auto& w) { few<Type, 1>(w, order); }, true);
+  p.check(
+      "few 16 " + name, [&](const auto& w) { few<Type, 2>(w, order); }, true);
+  p.check(
+      "few 32 " + name, [&](const auto& w) { few<Type, 4>(w, order); }, true);
   const auto b = p.check(
       "tile 32 " + name, [&](const auto& w) { tile<Type, 32>(w, order); }, true);
   const auto c = p.check(
@@ -110,7 +114,8 @@ TEST_CASE("cuda tensor: a row has the same bits alone, among 1 to 70 rows, and a
         CHECK(std::equal(got.begin(), got.end(),
                          wanted.begin() + static_cast<std::ptrdiff_t>(first * n), same));
       };
-      check(few<Type>);
+      check(few<Type, 1>);
+      check(few<Type, 4>);
       check(tile<Type, 32>);
     }
   });
@@ -121,7 +126,7 @@ TEST_CASE("cuda tensor: rows as long as a model's go through all eight slices") 
     half_problem p(Type, 7, quantized(Type) ? 4096 + 256 : 4096 + 24, 7, true);
     prepare(p, thread_order::mixed);
     p.check(
-        "few", [](const auto& w) { few<Type>(w, thread_order::mixed); }, true);
+        "few", [](const auto& w) { few<Type, 1>(w, thread_order::mixed); }, true);
     p.check(
         "tile 32", [](const auto& w) { tile<Type, 32>(w, thread_order::mixed); }, true);
   });
