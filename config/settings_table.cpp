@@ -154,6 +154,10 @@ constexpr setting_row rows[] = {
      "Above it a GPU is too warm: new jobs go to other nodes where these would do as well, until "
      "it "
      "is 5 degrees below. 0 never is; needs NVML and monitoring."},
+    {"gpu.numerics", text, "", "exact", 1, 8, false,
+     "How a GPU multiplies matrices: exact, in the processor's order; tensor, in float16 and "
+     "bfloat16 on the tensor cores, a numerics class of its own.",
+     text_form::choice, "exact|tensor"},
     {"gpu.step_deadline", duration, "", "60s", 0, hour, false,
      "Longest time of a step on a GPU; one that takes longer has lost it, and the process ends and "
      "is started again. 0 waits for ever."},

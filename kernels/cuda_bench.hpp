@@ -2,7 +2,8 @@
 //
 // A row is one kernel on one shape: the bytes that it must move at least, or the multiply-adds that
 // it must do, over the median of its times. The weights of a row's repetitions are different ones,
-// larger together than any cache.
+// larger together than any cache. Products are measured in both classes: "product" keeps the
+// processor's order, "tensor" goes through the tensor cores (cuda_settings::numerics).
 #pragma once
 
 #include <string>

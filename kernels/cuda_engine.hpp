@@ -1,7 +1,8 @@
 // The door to the CUDA engine: which GPUs there are, and an engine (engine.hpp) on one of them.
 //
 // Needs no CUDA header, no driver and no device to be called: where one is missing, the answer is
-// an error that says which. Numerics classes: cuda-smXX-1 and cuda-smXX-1-kvq8.
+// an error that says which. Numerics classes: cuda-smXX-1 and cuda-smXX-tensor-1, both with -kvq8
+// behind them where keys and values are q8_0.
 #pragma once
 
 #include <chrono>
@@ -33,10 +34,17 @@ inline constexpr int any_device = -1;
 // number.
 enum class gpu_spread { layers, tensors };
 
+// How matrix products are computed; all else is computed in the processor's order by both.
+enum class gpu_numerics : std::uint8_t {
+  exact,   // in the processor's order of arithmetic
+  tensor,  // float16 and bfloat16 on the tensor cores, in an order of its own
+};
+
 struct cuda_settings {
   int device = any_device;
   std::vector<int> devices = {};  // two and more: a model is spread over them, in this order
   gpu_spread spread = gpu_spread::layers;
+  gpu_numerics numerics = gpu_numerics::exact;
   // Of a step; one that has not ended by then has lost its device. 0: it is waited for.
   std::chrono::milliseconds step_deadline{0};
   std::uint32_t graphs_max = 32;  // recorded decode steps that are kept; 0: every launch by itself

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <optional>
 
 #include "kernels/model/model.hpp"
@@ -152,15 +151,34 @@ class configured_engine_source final : public engine_source {
     if (!judge) return refuse(judge.failure());
     auto wanted = run_canary(**judge, *weights->words, settings_.canary_tokens);
     if (!wanted) return refuse(wanted.failure());
-    if (*canary != *wanted)
-      return refuse({error_code::internal, "the GPU's canary is not the processor's",
-                     "this GPU or its driver computes differently: do not use it"});
+    if (status right = judge_canary(**engine, *canary, **judge, *wanted, *weights->words); !right)
+      return refuse(right.failure());
     if ((*engine)->description().kv_bytes < settings.kv_bytes)
       spdlog::info("gpu_kv_smaller bytes={} asked={}", (*engine)->description().kv_bytes,
                    settings.kv_bytes);
     made.engine = std::move(*engine);
     made.facts.canary_ids = std::move(*canary);
     return made;
+  }
+
+  // In the processor's order of arithmetic tokens must be equal; in an order of its own an engine
+  // may choose otherwise at a near-tie, so that its logits are judged along the processor's tokens.
+  status judge_canary(kernels::engine& on_gpu, const std::vector<kernels::token_id>& canary,
+                      kernels::engine& processor, const std::vector<kernels::token_id>& wanted,
+                      const kernels::tokenizer& words) const {
+    if (settings_.cuda.numerics == kernels::gpu_numerics::exact) {
+      if (canary == wanted) return {};
+      return error{error_code::internal, "the GPU's canary is not the processor's",
+                   "this GPU or its driver computes differently: do not use it"};
+    }
+    const auto behind = walk_along_canary(on_gpu, processor, words, wanted);
+    if (!behind) return behind.failure();
+    spdlog::info(
+        "gpu_canary class={} judged=\"logits along the processor's tokens\" tokens={} equal={} "
+        "behind={:.3f} allowed={}",
+        on_gpu.description().numerics_class, wanted.size(), canary == wanted, *behind,
+        canary_distance_max);
+    return {};
   }
 
   // As many as run_canary() can use, no more than the engine under test has: both are then cut to
@@ -192,44 +210,6 @@ class configured_engine_source final : public engine_source {
 std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
                                                   cuda_maker on_gpu, stage_opener remote) {
   return std::make_shared<configured_engine_source>(settings, std::move(on_gpu), std::move(remote));
-}
-
-result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
-                                                  const kernels::tokenizer& words,
-                                                  std::uint32_t count) {
-  auto encoded = words.encode(canary_prompt, {.add_beginning = true, .parse_special = false});
-  if (!encoded) return encoded.failure();
-  std::vector<kernels::token_id> prompt = std::move(*encoded);
-  const kernels::engine_description& limits = engine.description();
-  const std::uint64_t room = std::min<std::uint64_t>(
-      limits.context_tokens_max, std::uint64_t{limits.kv_blocks} * kernels::kv_block_tokens);
-  if (room < 2)
-    return error{error_code::resource_exhausted, "the engine has no room for the canary", {}};
-  prompt.resize(std::min<std::size_t>({prompt.size(), 16, room - 1}));
-  if (prompt.empty()) prompt.push_back(0);
-  count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, room - prompt.size()));
-
-  std::vector<kernels::block_id> blocks(kernels::blocks_for(prompt.size() + count));
-  std::iota(blocks.begin(), blocks.end(), 0);
-  std::vector<kernels::token_id> answer;
-  std::uint32_t position = 0;
-  std::span<const kernels::token_id> next = prompt;
-  while (answer.size() < count) {
-    // Every other token from the best logit alone: an engine finds it in code of its own.
-    const bool by_best = answer.size() % 2 == 1;
-    const kernels::sequence_step step{
-        .tokens = next, .position = position, .blocks = blocks, .best = by_best ? 1u : 0u};
-    auto logits = engine.step({&step, 1});
-    if (!logits) return logits.failure();
-    const auto index = static_cast<std::uint32_t>(answer.size());
-    auto drawn = by_best ? kernels::sample(logits->best.front(), {}, index)
-                         : kernels::sample(logits->values, {}, prompt, answer, index);
-    if (!drawn) return drawn.failure();
-    position += static_cast<std::uint32_t>(next.size());
-    answer.push_back(drawn->id);
-    next = std::span{answer}.last(1);
-  }
-  return answer;
 }
 
 }  // namespace troupe

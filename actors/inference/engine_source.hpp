@@ -2,8 +2,9 @@
 // the canary.
 //
 // Where the settings ask for a GPU, its canary must be the processor's, token for token: the two
-// have one order of arithmetic. A GPU that is absent, too small or wrong is refused with a line in
-// the log, and the processor computes.
+// have one order of arithmetic; in the class `tensor`, which has not, its logits must be near the
+// processor's along the processor's tokens (canary.hpp). A GPU that is absent, too small or wrong
+// is refused with a line in the log, and the processor computes.
 //
 // Threading: make() may be called from any one thread at a time; the engine then belongs to the
 // caller.
@@ -13,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "actors/inference/canary.hpp"
 #include "actors/inference/inference_core.hpp"
 #include "actors/inference/inference_settings.hpp"
 #include "actors/stages/remote_stage.hpp"
@@ -40,13 +42,5 @@ using cuda_maker = std::function<result<std::unique_ptr<kernels::engine>>(
 std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
                                                   cuda_maker on_gpu = kernels::make_cuda_engine,
                                                   stage_opener remote = nullptr);
-
-// The first `count` greedy tokens after a fixed prompt, end tokens not regarded: equal wherever
-// file and numerics class are equal. The engine's blocks must be free; their content is
-// overwritten.
-inline constexpr std::string_view canary_prompt = "One two three four five six seven";
-result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
-                                                  const kernels::tokenizer& words,
-                                                  std::uint32_t count);
 
 }  // namespace troupe

@@ -133,6 +133,8 @@ inference_settings inference_part(const settings& from) {
   out.cuda.spread = from.text("gpu.spread") == "tensors" ? kernels::gpu_spread::tensors
                                                          : kernels::gpu_spread::layers;
   if (out.cuda.devices.size() == 1) out.cuda.device = out.cuda.devices.front();
+  out.cuda.numerics = from.text("gpu.numerics") == "tensor" ? kernels::gpu_numerics::tensor
+                                                            : kernels::gpu_numerics::exact;
   out.cuda.step_deadline = from.duration("gpu.step_deadline");
   out.cuda.graphs_max = bounded<std::uint32_t>(from.integer("gpu.graphs"));
   out.cuda.memory = {.pool_small_bytes = from.bytes("gpu.pool_small_bytes"),

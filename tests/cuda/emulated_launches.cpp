@@ -7,6 +7,7 @@
 #include "kernels/backend/cuda/merge_spans_body.hpp"
 #include "tests/cuda/played_runtime.hpp"
 #include "tests/unit/kernels/cuda_emulation.hpp"
+#include "tests/unit/kernels/cuda_half_emulation.hpp"
 
 namespace troupe::kernels::cuda {
 namespace {
@@ -141,6 +142,47 @@ runtime_code launch_many_rows(const product_arguments& a, stream_handle on) {
 
 runtime_code launch_product(const product_arguments& what, stream_handle stream) {
   return what.rows <= 8 ? launch_few_rows(what, stream) : launch_many_rows(what, stream);
+}
+
+runtime_code launch_prepare_half(row_source source, half_form form, const half_row_arguments& what,
+                                 std::uint32_t rows, stream_handle on) {
+  const auto run = [&]<row_source Source>() {
+    if (form == half_form::half)
+      start<prepare_half_body<Source, half_form::half>>(on, {1, rows}, what);
+    else
+      start<prepare_half_body<Source, half_form::bfloat>>(on, {1, rows}, what);
+  };
+  if (source == row_source::plain) run.operator()<row_source::plain>();
+  if (source == row_source::normed) run.operator()<row_source::normed>();
+  if (source == row_source::gated) run.operator()<row_source::gated>();
+  return launched();
+}
+
+runtime_code launch_half_few_rows(const half_product_arguments& a, stream_handle on) {
+  return for_type(a.w.type, [&]<tensor_type Type>() {
+    if constexpr (Type != tensor_type::f32)
+      testing::play(on, [=] {
+        if (a.rows <= 8)
+          testing::emulate_half_few<Type, 1>({cut(a.w.n, 16), 1}, a, thread_order::mixed);
+        else
+          testing::emulate_half_few<Type, 4>({cut(a.w.n, 16), cut(a.rows, 32)}, a,
+                                             thread_order::mixed);
+      });
+  });
+}
+
+runtime_code launch_half_many_rows(const half_product_arguments& a, stream_handle on) {
+  return for_type(a.w.type, [&]<tensor_type Type>() {
+    if constexpr (Type != tensor_type::f32)
+      testing::play(on, [=] {
+        testing::emulate_half_tile<Type, 32>({cut(a.w.n, 128), cut(a.rows, 32)}, a,
+                                             thread_order::mixed);
+      });
+  });
+}
+
+runtime_code launch_half_product(const half_product_arguments& what, stream_handle stream) {
+  return what.rows <= 32 ? launch_half_few_rows(what, stream) : launch_half_many_rows(what, stream);
 }
 
 runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,

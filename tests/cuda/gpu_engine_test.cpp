@@ -4,6 +4,7 @@
 #include "tests/cuda/engine_cases.hpp"
 #include "tests/cuda/real_device.hpp"
 #include "tests/cuda/spread_cases.hpp"
+#include "tests/cuda/tensor_cases.hpp"
 
 using namespace troupe::kernels;
 using namespace troupe::kernels::testing;
@@ -40,6 +41,17 @@ TEST_CASE("two gpus: a model in layers or in parts of every matrix has the CPU e
       cuda.spread = spread;
       compare_spread(from, cuda, kv_type::f16);
     }
+}
+
+TEST_CASE("gpu tensor: no batch and no chunk changes a bit, and the processor is near") {
+  if (no_device()) return;
+  for (const recipe& from : engine_recipes)
+    for (const kv_type kv : {kv_type::f16, kv_type::q8_0}) compare_batches(from, kv);
+}
+
+TEST_CASE("gpu tensor: recorded steps have the bits of steps launch by launch") {
+  if (no_device()) return;
+  for (const recipe& from : engine_recipes) compare_recorded(from);
 }
 
 TEST_CASE("gpu: what does not fit on the device is refused as a value, and it stays usable") {

@@ -6,6 +6,7 @@
 #include "kernels/backend/cuda/launches.hpp"
 #include "tests/cuda/real_device.hpp"
 #include "tests/unit/kernels/cuda_best_rows.hpp"
+#include "tests/unit/kernels/cuda_half_problems.hpp"
 #include "tests/unit/kernels/cuda_pages.hpp"
 #include "tests/unit/kernels/cuda_problems.hpp"
 
@@ -53,7 +54,71 @@ void check_both(tensor_type type, std::uint64_t n, std::uint64_t k, std::uint32_
           [](const product_arguments& a) { finish(launch_many_rows(a, nullptr)); });
 }
 
+// The rows as the kernel makes them are those that its body makes on the host.
+void check_prepared(half_problem& p) {
+  finish(launch_prepare_half(row_source::plain, half_form_of(p.type), p.row_arguments(), p.rows,
+                             nullptr));
+  const std::vector<std::uint16_t> got = p.halves.copied<std::uint16_t>();
+  const std::vector<float> scales = p.inverse.copied<float>();
+  const auto again = [&]<half_form Form>() {
+    emulate<prepare_half_body<row_source::plain, Form>>({1, p.rows}, p.row_arguments());
+  };
+  if (p.bfloat())
+    again.operator()<half_form::bfloat>();
+  else
+    again.operator()<half_form::half>();
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const std::uint16_t wanted = p.halves.as<std::uint16_t>()[i];
+    wrong += got[i] == wanted || (p.bfloat() && std::isnan(bfloat_to_float(got[i])) &&
+                                  std::isnan(bfloat_to_float(wanted)))
+                 ? 0
+                 : 1;
+  }
+  if (!p.bfloat()) wrong += differences(scales, p.inverse.copied<float>());
+  CHECK(wrong == 0);
+}
+
+// Near the true product, and the same bits from both kernels, in any batch and alone.
+void check_half(tensor_type type, std::uint64_t n, std::uint64_t k, std::uint32_t rows, bool raw) {
+  half_problem p(type, n, k, rows, raw);
+  check_prepared(p);
+  const auto few = p.check(
+      "few rows", [](const auto& a) { finish(launch_half_few_rows(a, nullptr)); }, false);
+  const auto many = p.check(
+      "many rows", [](const auto& a) { finish(launch_half_many_rows(a, nullptr)); }, false);
+  CHECK(std::equal(few.begin(), few.end(), many.begin(), same));
+  const device_bytes out(n * 4);
+  for (std::uint32_t m = 0; m < rows; m += 5) {
+    half_product_arguments alone = p.arguments(out, n, false);
+    alone.x += m * half_width(k);
+    alone.inverse += m;
+    alone.rows = 1;
+    for (const auto launch : {launch_half_few_rows, launch_half_many_rows}) {
+      finish(launch(alone, nullptr));
+      CHECK(std::equal(few.begin() + static_cast<std::ptrdiff_t>(m * n),
+                       few.begin() + static_cast<std::ptrdiff_t>((m + 1) * n), out.as<float>(),
+                       same));
+    }
+  }
+}
+
 }  // namespace
+
+TEST_CASE("gpu tensor: products of every type are near the true ones, each row's bits its own") {
+  if (no_device()) return;
+  use_managed_memory();
+  for (const tensor_type_row& type : tensor_type_table) {
+    if (type.type == tensor_type::f32) continue;
+    for (std::uint32_t rows = 1; rows <= 70; rows += rows < 9 ? 1 : 8) {
+      const std::uint64_t block = type.elements;
+      const std::uint64_t k = block == 1 ? 60 + rows * 3 : block * (1 + rows % 5);
+      check_half(type.type, 37 + rows, k, rows, rows % 2 == 0);
+    }
+    check_half(type.type, 150, 4096 + (type.elements == 1 ? 24 : 256), 9, true);
+    check_half(type.type, 260, 2048, 130, true);
+  }
+}
 
 TEST_CASE("gpu: products of every type have the reference's bits for 1 to 33 rows") {
   if (no_device()) return;

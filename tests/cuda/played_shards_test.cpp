@@ -57,6 +57,30 @@ TEST_CASE("played GPUs: three and four parts, and a vocabulary that no part divi
                    shards_on({0, 1, 2, 3}), kv_type::f16);
 }
 
+TEST_CASE("played GPUs: in the class of the tensor cores parts have the bits of one GPU") {
+  const several_gpus two(2);
+  for (const recipe& from : engine_recipes) {
+    if (from.heads_kv % 2 != 0) continue;
+    const random_model weights{from};
+    cuda_settings whole = small_device, parts = shards_on({0, 1});
+    whole.numerics = parts.numerics = gpu_numerics::tensor;
+    auto on_one = make_cuda_engine(weights.get(), {}, whole);
+    auto on_two = make_cuda_engine(weights.get(), {}, parts);
+    REQUIRE(on_one.ok());
+    REQUIRE_MESSAGE(on_two.ok(), (on_two.ok() ? "" : on_two.failure().text()));
+    CHECK((*on_one)->description().numerics_class == (*on_two)->description().numerics_class);
+    const std::vector<token_id> prompt = tokens_of(37, 1);
+    const std::vector<block_id> blocks{3, 1, 2};
+    const sequence_step step{
+        .tokens = prompt, .position = 0, .blocks = blocks, .all_logits = true, .hidden = true};
+    const auto expected = (*on_one)->step({&step, 1}), given = (*on_two)->step({&step, 1});
+    REQUIRE(expected.ok());
+    REQUIRE(given.ok());
+    CHECK(both_engines::unlike(expected->values, given->values) == 0);
+    CHECK(both_engines::unlike(expected->hidden, given->hidden) == 0);
+  }
+}
+
 TEST_CASE("played GPUs: parts gather four times a layer and once for logits, recorded or not") {
   const several_gpus two(2);
   for (const std::uint32_t graphs : {32u, 0u}) {

@@ -25,6 +25,13 @@ void add_engine_options(CLI::App& command, engine_request& request) {
   command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
       ->check(CLI::Range(-1, 255));
+  const std::map<std::string, kernels::gpu_numerics> numerics = {
+      {"exact", kernels::gpu_numerics::exact}, {"tensor", kernels::gpu_numerics::tensor}};
+  command
+      .add_option("--numerics", request.cuda.numerics,
+                  "how a GPU multiplies matrices: exact (default), in the processor's order; "
+                  "tensor, in float16 and bfloat16 on the tensor cores")
+      ->transform(CLI::CheckedTransformer(numerics));
   command
       .add_option("--graphs", request.cuda.graphs_max,
                   "decode steps that a GPU keeps recorded; 0 starts every kernel by itself")

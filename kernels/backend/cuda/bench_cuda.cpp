@@ -40,12 +40,7 @@ class gpu_bench {
 
   // Weights of one type against rows of x.
   status measure_product(const tensor_type_row& type, std::uint32_t rows, cuda_bench_report& into) {
-    const weight_planes planes = weight_planes_of(type.type, request_.n, request_.k);
-    const std::uint64_t each = (planes.bytes + 255) / 256 * 256;
-    const std::uint64_t count = std::max<std::uint64_t>(1, request_.weight_bytes / each);
-    if (each > request_.weight_bytes)
-      return error{error_code::invalid_argument, "a matrix is larger than the weights to rotate",
-                   "make n or k smaller"};
+    if (status fits = check_fits(type.type); !fits) return fits;
     device_buffer x, q, d, sums, out;
     const std::uint64_t values = rows * request_.k;
     for (auto [buffer, bytes] : {std::pair{&x, values * 4},
@@ -57,9 +52,7 @@ class gpu_bench {
     for (const device_buffer* buffer : {&x, &q, &d, &sums})
       if (status s = fill(*buffer); !s) return s;
     const auto launch = [&](std::uint64_t i) {
-      const std::uint8_t* at = weights_.as<std::uint8_t>() + i % count * each;
-      return launch_product({.w = {type.type, request_.n, request_.k, at,
-                                   reinterpret_cast<const std::uint16_t*>(at + planes.scales_at)},
+      return launch_product({.w = matrix(type.type, i),
                              .rows = rows,
                              .values = x.as<float>(),
                              .q = q.as<std::int8_t>(),
@@ -69,9 +62,30 @@ class gpu_bench {
                              .out_stride = request_.n},
                             work_->get());
     };
-    const double adds = static_cast<double>(rows) * static_cast<double>(request_.n * request_.k);
-    return measure("product " + std::string(type.name) + " x " + std::to_string(rows),
-                   static_cast<double>(planes.bytes), adds, launch, into);
+    return measure_rows("product", type, rows, launch, into);
+  }
+
+  // The same in the class `tensor`.
+  status measure_half_product(const tensor_type_row& type, std::uint32_t rows,
+                              cuda_bench_report& into) {
+    if (status fits = check_fits(type.type); !fits) return fits;
+    device_buffer x, inverse, out;
+    for (auto [buffer, bytes] : {std::pair{&x, rows * half_width(request_.k) * 2},
+                                 {&inverse, std::uint64_t{rows} * 4},
+                                 {&out, rows * request_.n * 4}})
+      if (status s = buffer->reserve(on_, bytes, owner); !s) return s;
+    for (const device_buffer* buffer : {&x, &inverse})
+      if (status s = fill(*buffer); !s) return s;
+    const auto launch = [&](std::uint64_t i) {
+      return launch_half_product({.w = matrix(type.type, i),
+                                  .rows = rows,
+                                  .x = x.as<std::uint16_t>(),
+                                  .inverse = inverse.as<float>(),
+                                  .out = out.as<float>(),
+                                  .out_stride = request_.n},
+                                 work_->get());
+    };
+    return measure_rows("tensor", type, rows, launch, into);
   }
 
   // Decode of `sequences` at the context's end: 32 heads of 128 over 8 of keys and values.
@@ -132,6 +146,32 @@ class gpu_bench {
   double copy_median() const { return median(copies_); }
 
  private:
+  // Of the weights that the repetitions rotate through.
+  std::uint64_t matrix_bytes(tensor_type type) const {
+    return (weight_planes_of(type, request_.n, request_.k).bytes + 255) / 256 * 256;
+  }
+  status check_fits(tensor_type type) const {
+    if (matrix_bytes(type) <= request_.weight_bytes) return {};
+    return error{error_code::invalid_argument, "a matrix is larger than the weights to rotate",
+                 "make n or k smaller"};
+  }
+  device_matrix matrix(tensor_type type, std::uint64_t i) const {
+    const std::uint64_t each = matrix_bytes(type);
+    const std::uint8_t* at =
+        weights_.as<std::uint8_t>() + i % (request_.weight_bytes / each) * each;
+    const weight_planes planes = weight_planes_of(type, request_.n, request_.k);
+    return {type, request_.n, request_.k, at,
+            reinterpret_cast<const std::uint16_t*>(at + planes.scales_at)};
+  }
+  status measure_rows(const std::string& what, const tensor_type_row& type, std::uint32_t rows,
+                      const std::function<runtime_code(std::uint64_t)>& launch,
+                      cuda_bench_report& into) {
+    const double adds = static_cast<double>(rows) * static_cast<double>(request_.n * request_.k);
+    return measure(what + " " + std::string(type.name) + " x " + std::to_string(rows),
+                   static_cast<double>(weight_planes_of(type.type, request_.n, request_.k).bytes),
+                   adds, launch, into);
+  }
+
   // Random bytes: zeros run faster than data does.
   status fill(const device_buffer& to) {
     constexpr std::uint64_t piece = 16 << 20;
@@ -221,8 +261,11 @@ result<cuda_bench_report> bench_cuda(const cuda_settings& cuda, const cuda_bench
   cuda_bench_report report;
   report.device = (*on)->description();
   for (const std::uint32_t rows : {1u, 8u, 32u, 2048u})
-    for (const tensor_type_row& type : tensor_type_table)
+    for (const tensor_type_row& type : tensor_type_table) {
       if (status s = bench.measure_product(type, rows, report); !s) return s.failure();
+      if (type.type == tensor_type::f32) continue;
+      if (status s = bench.measure_half_product(type, rows, report); !s) return s.failure();
+    }
   for (const kv_type type : {kv_type::f16, kv_type::q8_0})
     for (const std::uint32_t sequences : {1u, 32u})
       if (status s = bench.measure_decode(type, sequences, report); !s) return s.failure();

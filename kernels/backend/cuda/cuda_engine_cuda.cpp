@@ -18,13 +18,6 @@ namespace {
 constexpr std::uint64_t partial_bytes_max = 128 << 20;
 constexpr std::uint64_t tiles_per_multiprocessor = 4;
 
-std::uint32_t block_of(tensor_type type) {
-  return weight_geometry_of(type).values;
-}
-std::size_t kind_of(tensor_type type) {
-  return !quantized(type) ? 0 : by_256(type) ? 2 : 1;
-}
-
 std::vector<float> factors_of(const model& source) {
   std::vector<float> factors;
   if (source.rope_factors == nullptr) return factors;
@@ -33,8 +26,10 @@ std::vector<float> factors_of(const model& source) {
   return factors;
 }
 
-std::string class_of(int capability, kv_type type) {
-  return "cuda-sm" + std::to_string(capability) + "-1" + (type == kv_type::q8_0 ? "-kvq8" : "");
+std::string class_of(int capability, gpu_numerics numerics, kv_type type) {
+  return "cuda-sm" + std::to_string(capability) +
+         (numerics == gpu_numerics::tensor ? "-tensor-1" : "-1") +
+         (type == kv_type::q8_0 ? "-kvq8" : "");
 }
 
 }  // namespace
@@ -55,7 +50,7 @@ cuda_engine::cuda_engine(parts from)
       graphs_(parts_.graphs_max) {
   const int capability = parts_.on->description().compute_capability;
   description_ = {.backend = "cuda",
-                  .numerics_class = class_of(capability, parts_.type),
+                  .numerics_class = class_of(capability, parts_.numerics, parts_.type),
                   .variant = "sm" + std::to_string(capability),
                   .vocabulary_size = shape_.vocabulary,
                   .embedding_size = shape_.embedding,
@@ -63,11 +58,11 @@ cuda_engine::cuda_engine(parts from)
                   .kv_blocks = parts_.kv->blocks(),
                   .weight_bytes = parts_.weights->bytes,
                   .kv_bytes = parts_.kv->bytes()};
-  if (is_last()) reads_[kind_of(parts_.weights->output.type)] = true;
+  if (is_last()) reads_[form_of(parts_.weights->output.type)] = true;
   for (const cuda_layer& l : parts_.weights->layers)
     for (const device_matrix* m :
          {&l.query, &l.key, &l.value, &l.attention_output, &l.gate, &l.up, &l.down})
-      reads_[kind_of(m->type)] = true;
+      reads_[form_of(m->type)] = true;
 }
 
 cuda_engine::~cuda_engine() {
@@ -95,14 +90,6 @@ std::uint64_t cuda_engine::step_bytes(const hyperparameters& shape, const shard&
   return floats * sizeof(float) + partial_bytes_max;
 }
 
-status cuda_engine::reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values) {
-  device& on = *parts_.on;
-  if (block == 1) return to.values.reserve(on, values * sizeof(float), parts_.name);
-  if (status s = to.q.reserve(on, values, parts_.name); !s) return s;
-  if (status s = to.d.reserve(on, values / block * sizeof(float), parts_.name); !s) return s;
-  return to.sums.reserve(on, values / 16 * sizeof(std::int16_t), parts_.name);
-}
-
 status cuda_engine::reserve(std::uint32_t rows) {
   const auto floats = [](std::uint64_t count) { return count * sizeof(float); };
   const std::uint64_t width = shape_.embedding, hidden = plan_.hidden_of().size();
@@ -128,11 +115,10 @@ status cuda_engine::reserve(std::uint32_t rows) {
     if (status s = buffer->reserve(*parts_.on, bytes, parts_.name); !s) return s;
     held += buffer->size();
   }
-  constexpr std::uint32_t blocks[] = {1, 32, 256};
-  for (int kind = 0; kind < 3; ++kind) {
-    if (!reads_[kind]) continue;
-    prepared& to = prepared_[kind];
-    if (status s = reserve_prepared(to, blocks[kind], rows * prepared_width_); !s) return s;
+  for (std::uint32_t form = 0; form < row_forms; ++form) {
+    if (!reads_[form]) continue;
+    const prepared& to = prepared_[form];
+    if (status s = reserve_prepared(static_cast<row_form>(form), rows); !s) return s;
     held += to.values.size() + to.q.size() + to.d.size() + to.sums.size();
   }
   for (const std::vector<tile_group>* groups : {&layout_.tiles, &layout_.output_tiles})
@@ -185,45 +171,6 @@ status cuda_engine::upload(std::span<const float> stream) {
   return check(cudaMemcpyAsync(stream_.as<void>(), rows, stream.size_bytes(),
                                cudaMemcpyHostToDevice, parts_.work->get()),
                "copying the rows of the stage before to the device");
-}
-
-void cuda_engine::prepare_for(std::initializer_list<const device_matrix*> readers,
-                              const row_making& what, std::uint32_t rows) {
-  if (what.source == row_source::normed)
-    note(launch_rms_scale({what.x, what.n, shape_.rms_epsilon, scales_.as<float>()}, rows,
-                          parts_.work->get()));
-  bool made[3] = {};
-  for (const device_matrix* reader : readers) {
-    const std::size_t kind = kind_of(reader->type);
-    if (std::exchange(made[kind], true)) continue;
-    const prepared& to = prepared_[kind];
-    note(launch_prepare(what.source, block_of(reader->type),
-                        {.x = what.x,
-                         .n = what.n,
-                         .scales = scales_.as<float>(),
-                         .weight = what.weight,
-                         .up = what.up,
-                         .values = to.values.as<float>(),
-                         .q = to.q.as<std::int8_t>(),
-                         .d = to.d.as<float>(),
-                         .sums = to.sums.as<std::int16_t>()},
-                        rows, parts_.work->get()));
-  }
-}
-
-void cuda_engine::multiply(const device_matrix& w, std::uint32_t rows, float* out,
-                           std::uint64_t stride, bool add) {
-  const prepared& from = prepared_[kind_of(w.type)];
-  note(launch_product({.w = w,
-                       .rows = rows,
-                       .values = from.values.as<float>(),
-                       .q = from.q.as<std::int8_t>(),
-                       .d = from.d.as<float>(),
-                       .sums = from.sums.as<std::int16_t>(),
-                       .out = out,
-                       .out_stride = stride,
-                       .add = add},
-                      parts_.work->get()));
 }
 
 // Of the results of spans that get a block each; 0: one block takes all spans of a tile.

@@ -1,5 +1,6 @@
-// The engine on one GPU. Its order of arithmetic is the CPU's (cpu-1, cpu-1-kvq8) word for word;
-// its numerics class has its own name until a device has shown the same bits.
+// The engine on one GPU. Its order of arithmetic is the CPU's (cpu-1, cpu-1-kvq8) word for word,
+// but for matrix products where parts::numerics is `tensor`; its numerics class has its own name
+// until a device has shown the same bits.
 //
 // A step is one copy to the device, a chain of kernels on one stream, and one copy back. Decode
 // steps of a shape that was seen before start as one recorded graph (step_graphs.hpp). Which kernel
@@ -36,6 +37,7 @@ class cuda_engine final : public engine {
     std::unique_ptr<cuda_kv> kv;
     std::unique_ptr<kv_copies> copies;  // of its blocks
     kv_type type = kv_type::f16;
+    gpu_numerics numerics = gpu_numerics::exact;
     std::uint32_t batch_tokens_max = 0;
     std::uint32_t graphs_max = 0;
     std::unique_ptr<device_watch> watch;
@@ -67,7 +69,9 @@ class cuda_engine final : public engine {
   kv_copies& copies() { return *parts_.copies; }
 
  private:
-  // Prepared rows of x in the form that matrices of one kind read.
+  // What matrices of one kind read: rows of x in that form.
+  enum row_form : std::uint8_t { floats, by_32_codes, by_256_codes, halves, bfloats };
+  static constexpr std::uint32_t row_forms = 5;
   struct prepared {
     device_buffer values, q, d, sums;
   };
@@ -81,7 +85,8 @@ class cuda_engine final : public engine {
   };
 
   status reserve(std::uint32_t rows);
-  status reserve_prepared(prepared& to, std::uint32_t block, std::uint64_t values);
+  row_form form_of(tensor_type type) const;
+  status reserve_prepared(row_form form, std::uint32_t rows);
   bool is_first() const { return parts_.layers.first == 0; }
   bool is_last() const { return parts_.layers.end == shape_.layers; }
   status upload(std::span<const float> stream);
@@ -99,6 +104,7 @@ class cuda_engine final : public engine {
   status copy_outputs();
   stage_output read_outputs();
 
+  void prepare_rows(row_form form, const row_making& what, std::uint32_t rows);
   void prepare_for(std::initializer_list<const device_matrix*> readers, const row_making& what,
                    std::uint32_t rows);
   void multiply(const device_matrix& w, std::uint32_t rows, float* out, std::uint64_t stride,
@@ -135,7 +141,7 @@ class cuda_engine final : public engine {
   std::uint64_t attended_width_, prepared_width_;     // of all
   std::vector<float> cosines_, sines_;                // of every position seen so far
   std::vector<float> step_cosines_, step_sines_;      // of the step's rows
-  bool reads_[3] = {};                                // whether a matrix reads that kind of x
+  bool reads_[row_forms] = {};                        // whether a matrix reads x so
   runtime_code code_ = 0;                             // the first launch that was refused
   std::optional<watched_step> watched_;               // from begin() to finish()
 
@@ -149,7 +155,7 @@ class cuda_engine final : public engine {
 
   step_graphs<recorded_graph> graphs_;  // of launches that name these buffers
   engine_counters counters_;
-  prepared prepared_[3];  // floats, by 32, by 256
+  prepared prepared_[row_forms];
 };
 
 }  // namespace troupe::kernels::cuda

@@ -71,6 +71,7 @@ result<std::unique_ptr<loaded_share>> loaded_share::load(
   parts.name = (weights->path.empty() ? weights->shape.name : weights->path.filename().string()) +
                " (engine " + std::to_string(++engines) + ")";
   parts.type = settings.kv;
+  parts.numerics = cuda.numerics;
   parts.batch_tokens_max = settings.batch_tokens_max;
   parts.layers = *layers;
   parts.part = wish.part;

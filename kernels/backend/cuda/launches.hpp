@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda/best_bodies.hpp"
+#include "kernels/backend/cuda/half_product_bodies.hpp"
 #include "kernels/backend/cuda/kv_bodies.hpp"
 #include "kernels/backend/cuda/product_bodies.hpp"
 #include "kernels/backend/cuda/row_bodies.hpp"
@@ -57,6 +58,13 @@ runtime_code launch_product(const product_arguments& what, stream_handle stream)
 // Forces one: for tests and benches.
 runtime_code launch_few_rows(const product_arguments& what, stream_handle stream);
 runtime_code launch_many_rows(const product_arguments& what, stream_handle stream);
+
+// The same of the class `tensor` (half_product_bodies.hpp); no float32 weights.
+runtime_code launch_prepare_half(row_source source, half_form form, const half_row_arguments& what,
+                                 std::uint32_t rows, stream_handle stream);
+runtime_code launch_half_product(const half_product_arguments& what, stream_handle stream);
+runtime_code launch_half_few_rows(const half_product_arguments& what, stream_handle stream);
+runtime_code launch_half_many_rows(const half_product_arguments& what, stream_handle stream);
 
 runtime_code launch_rotate_and_store(kv_type type, const rotate_arguments& what, std::uint32_t rows,
                                      stream_handle stream);

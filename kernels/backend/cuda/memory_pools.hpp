@@ -2,10 +2,11 @@
 // that are taken from the device whole and handed out in pieces.
 //
 // Pure bookkeeping over addresses; the device's memory is behind memory_source, so that tests need
-// no device. A request takes the smallest free range that holds it (the lowest of equals), in a pool
-// of larger pieces where its own has none and the device has no more; a released range joins its free neighbours; equal histories give equal addresses. What does not fit
-// into the device less its reserve, or into its owner's budget, is refused as a value. Threading:
-// none, the caller locks.
+// no device. A request takes the smallest free range that holds it (the lowest of equals), in a
+// pool of larger pieces where its own has none and the device has no more; a released range joins
+// its free neighbours; equal histories give equal addresses. What does not fit into the device less
+// its reserve, or into its owner's budget, is refused as a value. Threading: none, the caller
+// locks.
 #pragma once
 
 #include <array>

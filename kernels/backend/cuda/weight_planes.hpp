@@ -159,18 +159,22 @@ struct unit_scales {
   std::int32_t first, second;
 };
 
+// Those of unit j of a block of q4_k or q5_k, of the block's first 16 bytes.
+TROUPE_BODY unit_scales unit_scales_of(const quad& head, std::uint32_t j) {
+  const std::uint32_t shift = j % 4 * 8;
+  const std::uint32_t a = head.word[1] >> shift & 255u, b = head.word[2] >> shift & 255u,
+                      c = head.word[3] >> shift & 255u;
+  if (j < 4) return {static_cast<std::int32_t>(a & 63u), static_cast<std::int32_t>(b & 63u)};
+  return {static_cast<std::int32_t>((c & 15u) | (a >> 6) << 4),
+          static_cast<std::int32_t>(c >> 4 | (b >> 6) << 4)};
+}
+
 template <tensor_type Type>
 TROUPE_BODY unit_scales read_unit_scales(const std::uint8_t* row, std::uint32_t unit) {
   const std::uint8_t* block = row + unit / 8 * weight_geometry_of(Type).kept;
   const std::uint32_t j = unit % 8;
   if constexpr (has_minimum(Type)) {
-    const quad head = load_quad(block);
-    const std::uint32_t shift = j % 4 * 8;
-    const std::uint32_t a = head.word[1] >> shift & 255u, b = head.word[2] >> shift & 255u,
-                        c = head.word[3] >> shift & 255u;
-    if (j < 4) return {static_cast<std::int32_t>(a & 63u), static_cast<std::int32_t>(b & 63u)};
-    return {static_cast<std::int32_t>((c & 15u) | (a >> 6) << 4),
-            static_cast<std::int32_t>(c >> 4 | (b >> 6) << 4)};
+    return unit_scales_of(load_quad(block), j);
   } else {
     static_assert(Type == tensor_type::q6_k);
     return {static_cast<std::int8_t>(block[192 + 2 * j]),

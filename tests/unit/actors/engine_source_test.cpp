@@ -4,8 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 
 #include "kernels/model_file/model_file.hpp"
 
@@ -35,45 +38,83 @@ inference_settings asking_for(engine_choice choice) {
   return settings;
 }
 
-// A GPU's engine as the source sees one: the processor's arithmetic under another name, and with
-// `wrong`, the logits of one position turned over.
+// What is wrong with a played GPU's logits, from the canary's position 8 on.
+enum class flaw {
+  none,
+  turned,      // their signs
+  nudged,      // the best one is lower by 0.2 of their standard deviation
+  pushed,      // by four deviations
+  not_finite,  // one of them
+  other_best,  // the best alone, where it is asked for, is another than the row's
+};
+
+// A GPU's engine as the source sees one: the processor's arithmetic under another name, and a flaw.
 class played_gpu final : public kernels::engine {
  public:
-  played_gpu(std::unique_ptr<kernels::engine> on, bool wrong)
-      : on_(std::move(on)), wrong_(wrong), description_(on_->description()) {
+  played_gpu(std::unique_ptr<kernels::engine> on, flaw with)
+      : on_(std::move(on)), with_(with), description_(on_->description()) {
     description_.backend = "cuda";
     description_.numerics_class = "cuda-sm00-1";
   }
   const kernels::engine_description& description() const override { return description_; }
   result<kernels::step_logits> step(std::span<const kernels::sequence_step> batch) override {
-    auto logits = on_->step(batch);
-    if (!logits || !wrong_ || batch[0].position < 8) return logits;
-    turned_.assign(logits->values.begin(), logits->values.end());
-    for (float& value : turned_) value = -value;
-    logits->values = turned_;
+    kernels::sequence_step whole = batch[0];
+    if (with_ == flaw::none || whole.position < 8) return on_->step(batch);
+    whole.best = 0;
+    auto logits = on_->step({&whole, 1});
+    if (!logits) return logits;
+    changed_.assign(logits->values.begin(), logits->values.end());
+    change(changed_);
+    logits->values = changed_;
+    if (batch[0].best == 0) return logits;
+    const auto best = std::max_element(changed_.begin(), changed_.end());
+    auto id = static_cast<kernels::token_id>(best - changed_.begin());
+    if (with_ == flaw::other_best) id = (id + 1) % 2;
+    best_ = {{.tokens = {{id, *best}}, .exponential_sum = 1}};
+    logits->best = best_;
     return logits;
   }
 
  private:
+  void change(std::vector<float>& logits) const {
+    if (with_ == flaw::turned)
+      for (float& value : logits) value = -value;
+    if (with_ == flaw::not_finite) logits.back() = std::numeric_limits<float>::quiet_NaN();
+    if (with_ != flaw::nudged && with_ != flaw::pushed) return;
+    double sum = 0, squares = 0;
+    for (const float value : logits) {
+      sum += value;
+      squares += static_cast<double>(value) * value;
+    }
+    const double count = static_cast<double>(logits.size()), mean = sum / count;
+    const double deviation = std::sqrt(squares / count - mean * mean);
+    *std::max_element(logits.begin(), logits.end()) -=
+        static_cast<float>(deviation * (with_ == flaw::nudged ? 0.2 : 4));
+  }
+
   std::unique_ptr<kernels::engine> on_;
-  bool wrong_;
-  std::vector<float> turned_;
+  flaw with_;
+  std::vector<float> changed_;
+  std::vector<kernels::best_logits> best_;
   kernels::engine_description description_;
 };
 
-cuda_maker gpu(bool wrong) {
-  return [wrong](std::shared_ptr<const kernels::model> weights,
-                 const kernels::engine_settings& settings,
-                 const kernels::cuda_settings&) -> result<std::unique_ptr<kernels::engine>> {
+cuda_maker gpu(flaw with) {
+  return [with](std::shared_ptr<const kernels::model> weights,
+                const kernels::engine_settings& settings,
+                const kernels::cuda_settings&) -> result<std::unique_ptr<kernels::engine>> {
     auto made = kernels::make_cpu_engine(std::move(weights), settings);
     if (!made) return made.failure();
-    return std::unique_ptr<kernels::engine>(std::make_unique<played_gpu>(std::move(*made), wrong));
+    return std::unique_ptr<kernels::engine>(std::make_unique<played_gpu>(std::move(*made), with));
   };
 }
 
-std::string engine_of(engine_choice choice, cuda_maker maker) {
+std::string engine_of(engine_choice choice, cuda_maker maker,
+                      kernels::gpu_numerics numerics = kernels::gpu_numerics::exact) {
   one_model model;
-  auto made = make_engine_source(asking_for(choice), std::move(maker))->make(model.wish);
+  inference_settings settings = asking_for(choice);
+  settings.cuda.numerics = numerics;
+  auto made = make_engine_source(settings, std::move(maker))->make(model.wish);
   REQUIRE(made.ok());
   CHECK(made->facts.canary_ids.size() == 8);
   CHECK(made->facts.words != nullptr);
@@ -83,14 +124,41 @@ std::string engine_of(engine_choice choice, cuda_maker maker) {
 }  // namespace
 
 TEST_CASE("engine source: the GPU is used where it is asked for and its canary is right") {
-  CHECK(engine_of(engine_choice::cpu, gpu(false)) == "cpu");
-  CHECK(engine_of(engine_choice::any, gpu(false)) == "cuda");
-  CHECK(engine_of(engine_choice::cuda, gpu(false)) == "cuda");
+  CHECK(engine_of(engine_choice::cpu, gpu(flaw::none)) == "cpu");
+  CHECK(engine_of(engine_choice::any, gpu(flaw::none)) == "cuda");
+  CHECK(engine_of(engine_choice::cuda, gpu(flaw::none)) == "cuda");
 }
 
 TEST_CASE("engine source: a GPU whose canary is wrong is refused, and the processor computes") {
-  CHECK(engine_of(engine_choice::any, gpu(true)) == "cpu");
-  CHECK(engine_of(engine_choice::cuda, gpu(true)) == "cpu");
+  CHECK(engine_of(engine_choice::any, gpu(flaw::turned)) == "cpu");
+  CHECK(engine_of(engine_choice::cuda, gpu(flaw::turned)) == "cpu");
+}
+
+TEST_CASE("engine source: in the processor's order one other token refuses a GPU") {
+  CHECK(engine_of(engine_choice::cuda, gpu(flaw::nudged)) == "cpu");
+  CHECK(engine_of(engine_choice::cuda, gpu(flaw::other_best)) == "cpu");
+}
+
+TEST_CASE("engine source: in an order of its own a GPU may decide a near-tie otherwise, no more") {
+  const auto used = [](flaw with) {
+    return engine_of(engine_choice::cuda, gpu(with), kernels::gpu_numerics::tensor);
+  };
+  CHECK(used(flaw::none) == "cuda");
+  CHECK(used(flaw::nudged) == "cuda");
+  CHECK(used(flaw::pushed) == "cpu");
+  CHECK(used(flaw::turned) == "cpu");
+  CHECK(used(flaw::not_finite) == "cpu");
+  CHECK(used(flaw::other_best) == "cpu");
+}
+
+TEST_CASE("engine source: the canary of a GPU with an order of its own is what it says itself") {
+  one_model model;
+  inference_settings settings = asking_for(engine_choice::cuda);
+  auto on_cpu = make_engine_source(settings, gpu(flaw::nudged))->make(model.wish);
+  settings.cuda.numerics = kernels::gpu_numerics::tensor;
+  auto on_gpu = make_engine_source(settings, gpu(flaw::nudged))->make(model.wish);
+  REQUIRE((on_cpu.ok() && on_gpu.ok()));
+  CHECK(on_gpu->facts.canary_ids != on_cpu->facts.canary_ids);
 }
 
 TEST_CASE("engine source: a machine without a usable GPU computes on its processor") {

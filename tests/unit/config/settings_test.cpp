@@ -172,6 +172,14 @@ TEST_CASE("all problems of a file are told at once, in order") {
         "`troupe config explain`");
 }
 
+TEST_CASE("a GPU's way of multiplying is exact or tensor, no other word") {
+  CHECK(read("")->text("gpu.numerics") == "exact");
+  CHECK(read("gpu:\n  numerics: tensor\n")->text("gpu.numerics") == "tensor");
+  const std::string told = refusal("gpu:\n  numerics: fast\n");
+  CHECK(told.find("gpu.numerics") != std::string::npos);
+  CHECK(told.find("exact") != std::string::npos);
+}
+
 TEST_CASE("settings that bound each other are checked together") {
   CHECK(refusal("membership:\n  heartbeat_interval: 2s\n  down_after: 3s\n") ==
         "node.yaml:2: membership.heartbeat_interval: found 2s with membership.down_after 3s; "
