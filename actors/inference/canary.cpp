@@ -2,13 +2,26 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <string>
 
+#include "kernels/model/model.hpp"
 #include "kernels/sampler/sampler.hpp"
 
 namespace troupe {
 namespace {
+
+constexpr std::size_t prompt_tokens_max = 16;
+
+result<std::vector<kernels::token_id>> canary_tokens(const kernels::tokenizer& words,
+                                                     std::size_t most) {
+  auto prompt = words.encode(canary_prompt, {.add_beginning = true, .parse_special = false});
+  if (!prompt) return prompt.failure();
+  prompt->resize(std::min({prompt->size(), prompt_tokens_max, most}));
+  if (prompt->empty()) prompt->push_back(0);
+  return prompt;
+}
 
 // The prompt as the engine has room for it, and how many tokens may follow.
 struct canary_place {
@@ -19,16 +32,14 @@ struct canary_place {
 
 result<canary_place> place_canary(const kernels::engine& engine, const kernels::tokenizer& words,
                                   std::uint32_t count) {
-  auto encoded = words.encode(canary_prompt, {.add_beginning = true, .parse_special = false});
-  if (!encoded) return encoded.failure();
-  canary_place place{std::move(*encoded), 0, {}};
   const kernels::engine_description& limits = engine.description();
   const std::uint64_t room = std::min<std::uint64_t>(
       limits.context_tokens_max, std::uint64_t{limits.kv_blocks} * kernels::kv_block_tokens);
   if (room < 2)
     return error{error_code::resource_exhausted, "the engine has no room for the canary", {}};
-  place.prompt.resize(std::min<std::size_t>({place.prompt.size(), 16, room - 1}));
-  if (place.prompt.empty()) place.prompt.push_back(0);
+  auto prompt = canary_tokens(words, room - 1);
+  if (!prompt) return prompt.failure();
+  canary_place place{std::move(*prompt), 0, {}};
   place.count =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(count, room - place.prompt.size()));
   place.blocks.resize(kernels::blocks_for(place.prompt.size() + place.count));
@@ -68,7 +79,62 @@ result<double> distance_behind(std::size_t index, std::span<const float> tested,
                           " are allowed");
 }
 
+// As many layers from `first` on as take bytes_max at most; one at least.
+std::uint32_t end_of_range(const kernels::model& weights, kernels::kv_type kv, std::uint64_t blocks,
+                           std::uint32_t first, std::uint64_t bytes_max) {
+  std::uint32_t end = first + 1;
+  for (; end < weights.shape.layers; ++end) {
+    const kernels::memory_need need = kernels::cpu_memory_need(weights, kv, {first, end + 1});
+    if (need.weight_bytes + blocks * need.kv_block_bytes > bytes_max) break;
+  }
+  return end;
+}
+
 }  // namespace
+
+result<double> judge_in_ranges(const std::shared_ptr<const kernels::model>& weights,
+                               const kernels::engine_settings& settings, std::uint64_t bytes_max,
+                               const std::vector<kernels::token_id>& canary) {
+  if (canary.empty()) return 0.0;
+  const std::size_t context = weights->shape.context_tokens;
+  auto tokens = canary_tokens(*weights->words, context - std::min(context - 1, canary.size()));
+  if (!tokens) return tokens.failure();
+  const std::size_t prompt = tokens->size();
+  tokens->insert(tokens->end(), canary.begin(), canary.end() - 1);
+  std::vector<kernels::block_id> blocks(kernels::blocks_for(tokens->size()));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  const kernels::sequence_step step{
+      .tokens = *tokens, .position = 0, .blocks = blocks, .all_logits = true};
+  kernels::engine_settings part = settings;
+  part.batch_tokens_max = static_cast<std::uint32_t>(tokens->size());
+  std::vector<float> stream, logits;
+  for (std::uint32_t first = 0; first < weights->shape.layers; first = part.layers.end) {
+    part.layers = {first, end_of_range(*weights, settings.kv, blocks.size(), first, bytes_max)};
+    part.kv_bytes =
+        blocks.size() * kernels::cpu_memory_need(*weights, settings.kv, part.layers).kv_block_bytes;
+    auto stage = kernels::make_cpu_stage(weights, part);
+    if (!stage) return stage.failure();
+    if (status begun = (*stage)->begin({&step, 1}, stream); !begun) return begun.failure();
+    auto out = (*stage)->finish();
+    if (!out) return out.failure();
+    stream.assign(out->stream.begin(), out->stream.end());
+    logits.assign(out->logits.values.begin(), out->logits.values.end());
+  }
+  const std::uint32_t vocabulary = weights->shape.vocabulary;
+  double farthest = 0;
+  for (std::size_t i = 0; i < canary.size(); ++i) {
+    const std::span<const float> row =
+        std::span<const float>(logits).subspan((prompt - 1 + i) * vocabulary, vocabulary);
+    const auto drawn = kernels::sample(row, {}, {}, {}, static_cast<std::uint32_t>(i));
+    if (!drawn) return drawn.failure();
+    if (drawn->id == canary[i]) continue;
+    const double behind = static_cast<double>(row[static_cast<std::size_t>(drawn->id)]) -
+                          row[static_cast<std::size_t>(canary[i])];
+    // Equal logits have an order too: the smallest number stands for "not the same".
+    farthest = std::max({farthest, behind / deviation_of(row), std::numeric_limits<double>::min()});
+  }
+  return farthest;
+}
 
 result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
                                                   const kernels::tokenizer& words,

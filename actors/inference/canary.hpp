@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/engine.hpp"
+#include "kernels/stage.hpp"
 #include "kernels/tokenizer/tokenizer.hpp"
 
 namespace troupe {
@@ -34,5 +35,14 @@ inline constexpr double canary_distance_max = 0.25;
 result<double> walk_along_canary(kernels::engine& tested, kernels::engine& processor,
                                  const kernels::tokenizer& words,
                                  const std::vector<kernels::token_id>& wanted);
+
+// How far each token of `canary`, an engine's own answer, is behind the processor's best there, in
+// the same deviations: for models of which the processor has room for some layers at a time. It
+// computes prompt and answer in one pass, ranges of layers one after the other, whose weights and
+// KV take bytes_max at most (one layer at least); so each layer is packed once. The largest of
+// them; 0: each is the processor's. Errors: as the engines'.
+result<double> judge_in_ranges(const std::shared_ptr<const kernels::model>& weights,
+                               const kernels::engine_settings& settings, std::uint64_t bytes_max,
+                               const std::vector<kernels::token_id>& canary);
 
 }  // namespace troupe

@@ -145,14 +145,12 @@ class configured_engine_source final : public engine_source {
     if (!engine) return refuse(engine.failure());
     auto canary = run_canary(**engine, *weights->words, settings_.canary_tokens);
     if (!canary) return refuse(canary.failure());
-    kernels::engine_settings small = settings;
-    small.kv_bytes = need.kv_block_bytes * canary_blocks(**engine);
-    auto judge = kernels::make_cpu_engine(weights, small);
-    if (!judge) return refuse(judge.failure());
-    auto wanted = run_canary(**judge, *weights->words, settings_.canary_tokens);
-    if (!wanted) return refuse(wanted.failure());
-    if (status right = judge_canary(**engine, *canary, **judge, *wanted, *weights->words); !right)
-      return refuse(right.failure());
+    const std::uint64_t judge_kv = need.kv_block_bytes * canary_blocks(**engine);
+    const std::uint64_t room = settings_.processor_bytes_max;
+    const bool fits = room == 0 || need.weight_bytes + judge_kv <= room;
+    const status right = fits ? judge_whole(weights, settings, judge_kv, **engine, *canary)
+                              : judge_by_ranges(weights, settings, room, *canary);
+    if (!right) return refuse(right.failure());
     if ((*engine)->description().kv_bytes < settings.kv_bytes)
       spdlog::info("gpu_kv_smaller bytes={} asked={}", (*engine)->description().kv_bytes,
                    settings.kv_bytes);
@@ -161,24 +159,44 @@ class configured_engine_source final : public engine_source {
     return made;
   }
 
+  static error wrong_canary() {
+    return {error_code::internal, "the GPU's canary is not the processor's",
+            "this GPU or its driver computes differently: do not use it"};
+  }
+
   // In the processor's order of arithmetic tokens must be equal; in an order of its own an engine
   // may choose otherwise at a near-tie, so that its logits are judged along the processor's tokens.
-  status judge_canary(kernels::engine& on_gpu, const std::vector<kernels::token_id>& canary,
-                      kernels::engine& processor, const std::vector<kernels::token_id>& wanted,
-                      const kernels::tokenizer& words) const {
-    if (settings_.cuda.numerics == kernels::gpu_numerics::exact) {
-      if (canary == wanted) return {};
-      return error{error_code::internal, "the GPU's canary is not the processor's",
-                   "this GPU or its driver computes differently: do not use it"};
-    }
-    const auto behind = walk_along_canary(on_gpu, processor, words, wanted);
+  status judge_whole(const std::shared_ptr<const kernels::model>& weights,
+                     kernels::engine_settings settings, std::uint64_t kv_bytes,
+                     kernels::engine& on_gpu, const std::vector<kernels::token_id>& canary) const {
+    settings.kv_bytes = kv_bytes;
+    auto processor = kernels::make_cpu_engine(weights, settings);
+    if (!processor) return processor.failure();
+    auto wanted = run_canary(**processor, *weights->words, settings_.canary_tokens);
+    if (!wanted) return wanted.failure();
+    if (settings_.cuda.numerics == kernels::gpu_numerics::exact)
+      return canary == *wanted ? status{} : wrong_canary();
+    const auto behind = walk_along_canary(on_gpu, **processor, *weights->words, *wanted);
     if (!behind) return behind.failure();
     spdlog::info(
         "gpu_canary class={} judged=\"logits along the processor's tokens\" tokens={} equal={} "
         "behind={:.3f} allowed={}",
-        on_gpu.description().numerics_class, wanted.size(), canary == wanted, *behind,
+        on_gpu.description().numerics_class, wanted->size(), canary == *wanted, *behind,
         canary_distance_max);
     return {};
+  }
+
+  // A model that the GPU's memory holds and the processor's does not.
+  status judge_by_ranges(const std::shared_ptr<const kernels::model>& weights,
+                         const kernels::engine_settings& settings, std::uint64_t room,
+                         const std::vector<kernels::token_id>& canary) const {
+    const auto behind = judge_in_ranges(weights, settings, room / 2, canary);
+    if (!behind) return behind.failure();
+    const bool exact = settings_.cuda.numerics == kernels::gpu_numerics::exact;
+    spdlog::info(
+        "gpu_canary judged=\"in ranges of layers, the model being too large\" behind={:.3f}",
+        *behind);
+    return *behind <= (exact ? 0.0 : canary_distance_max) ? status{} : wrong_canary();
   }
 
   // As many as run_canary() can use, no more than the engine under test has: both are then cut to

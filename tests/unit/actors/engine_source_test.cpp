@@ -225,6 +225,51 @@ TEST_CASE("engine source: what only a GPU's memory holds is not given to the pro
   CHECK(make_engine_source(settings, none)->make(model.wish).ok());
 }
 
+TEST_CASE("engine source: a model that only the GPU holds is judged in ranges of layers") {
+  one_model model;
+  const auto weights = kernels::model::open(model.wish.path());
+  REQUIRE(weights.ok());
+  for (const std::uint64_t room :
+       {std::uint64_t{1}, kernels::cpu_memory_need(**weights).weight_bytes})
+    for (const bool wrong : {false, true}) {
+      inference_settings settings = asking_for(engine_choice::cuda);
+      settings.processor_bytes_max = room;
+      auto made = make_engine_source(settings, gpu(wrong))->make(model.wish);
+      CHECK(made.ok() == !wrong);  // nor has the processor room for it
+      if (made.ok()) {
+        CHECK(made->facts.description.backend == "cuda");
+        CHECK(made->facts.canary_ids.size() == 8);
+      } else {
+        CHECK(made.failure().text().find("canary") != std::string::npos);
+      }
+    }
+}
+
+TEST_CASE(
+    "canary: judged in ranges, every other answer than the processor's is told and measured") {
+  one_model model;
+  const auto weights = kernels::model::open(model.wish.path());
+  REQUIRE(weights.ok());
+  REQUIRE((*weights)->shape.layers > 1);
+  auto processor = kernels::make_cpu_engine(*weights, {.threads = 1});
+  REQUIRE(processor.ok());
+  auto canary = run_canary(**processor, *(*weights)->words, 12);
+  REQUIRE(canary.ok());
+  const std::uint64_t all = kernels::cpu_memory_need(**weights).weight_bytes;
+  for (const std::uint64_t bytes : {std::uint64_t{0}, all / 2, 2 * all}) {
+    const auto same = judge_in_ranges(*weights, {.threads = 1}, bytes, *canary);
+    REQUIRE(same.ok());
+    CHECK(*same == 0);
+  }
+  for (std::size_t i = 0; i < canary->size(); ++i) {
+    std::vector<kernels::token_id> other = *canary;
+    other[i] = other[i] == 5 ? 6 : 5;
+    const auto behind = judge_in_ranges(*weights, {.threads = 1}, all / 2, other);
+    REQUIRE(behind.ok());
+    CHECK(*behind > 0);
+  }
+}
+
 TEST_CASE("engine source: looking for GPUs answers, whatever this machine has") {
   const auto devices = kernels::cuda_devices();
   if (devices)
