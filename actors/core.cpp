@@ -22,4 +22,8 @@ envelope_ptr refuse(const proto::Envelope& request, proto::Error::Code code, std
   return reply;
 }
 
+envelope_ptr refuse(const proto::Envelope& request, const error& why) {
+  return refuse(request, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
+}
+
 }  // namespace troupe

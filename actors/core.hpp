@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/outcome.hpp"
 #include "proto/envelope.pb.h"
 
 namespace troupe {
@@ -42,5 +43,6 @@ proto::Envelope reply_to(const proto::Envelope& request);
 // The same with an error as payload.
 envelope_ptr refuse(const proto::Envelope& request, proto::Error::Code code, std::string message,
                     std::string mend = {});
+envelope_ptr refuse(const proto::Envelope& request, const error& why);
 
 }  // namespace troupe

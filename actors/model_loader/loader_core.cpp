@@ -6,11 +6,6 @@ namespace troupe {
 namespace {
 
 constexpr time_point_us scan_every{10'000'000};
-constexpr std::size_t prompt_bytes_max = 4u << 20;
-
-envelope_ptr refused(const proto::Envelope& request, const error& why) {
-  return refuse(request, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
-}
 
 }  // namespace
 
@@ -273,101 +268,6 @@ void loader_core::examined(const file_examined& report, time_point_us now, effec
   resolve_lookups(now, out);
 }
 
-// ---- prompts and bytes ----
-
-void loader_core::prepare_prompt(const envelope_ptr& message, time_point_us now, effects& out) {
-  const proto::PreparePrompt& wish = message->prepare_prompt();
-  if (wish.text().size() > prompt_bytes_max) {
-    out.posts.push_back(refuse(*message, proto::Error::INVALID_ARGUMENT,
-                               "the prompt has " + std::to_string(wish.text().size()) +
-                                   " bytes; at most " + std::to_string(prompt_bytes_max) +
-                                   " are allowed"));
-    return;
-  }
-  const auto keep = [&](std::vector<waiter>& in) {
-    if (in.size() < settings_.waiting_requests_max) {
-      in.push_back(waiting(message, now));
-    } else {
-      out.posts.push_back(refuse(*message, proto::Error::RESOURCE_EXHAUSTED,
-                                 std::to_string(in.size()) + " prompts wait for this model already",
-                                 "try again later"));
-    }
-  };
-  if (!scanned_once_) return keep(early_requests_);
-  entry* const e = find(wish.model());
-  if (e == nullptr) {
-    out.posts.push_back(refused(*message, unknown_model(wish.model())));
-  } else if (e->facts) {
-    e->last_used = now;
-    answer_prompt(*e, *message, out);
-  } else if (e->examining) {
-    keep(e->prompts);
-  } else if (e->state == proto::FETCHING) {
-    out.posts.push_back(refuse(*message, proto::Error::UNAVAILABLE,
-                               "model " + e->name + " is being fetched",
-                               "try again when it is here"));
-  } else {
-    out.posts.push_back(refuse(*message, proto::Error::UNAVAILABLE,
-                               "model " + e->name + " has failed: " + e->failure));
-  }
-}
-
-void loader_core::answer_prompt(const entry& e, const proto::Envelope& request,
-                                effects& out) const {
-  const proto::PreparePrompt& wish = request.prepare_prompt();
-  const std::chrono::local_seconds now{std::chrono::seconds(wish.local_seconds())};
-  auto ids = wish.has_chat()
-                 ? chat_prompt_ids(e.facts->chat, *e.facts->words, e.name, wish.chat(), now)
-                 : e.facts->words->encode(
-                       wish.text(), {.add_beginning = true, .parse_special = wish.parse_special()});
-  if (!ids) {
-    out.posts.push_back(refused(request, ids.failure()));
-    return;
-  }
-  const std::uint32_t context =
-      e.state == proto::READY ? e.engine.context_tokens() : e.facts->context_tokens;
-  if (ids->empty() || ids->size() >= context) {
-    out.posts.push_back(refuse(request, proto::Error::INVALID_ARGUMENT,
-                               ids->empty() ? "the prompt has no tokens"
-                                            : "the prompt has " + std::to_string(ids->size()) +
-                                                  " tokens; model " + e.name +
-                                                  " has a context of " + std::to_string(context) +
-                                                  " for prompt and answer together",
-                               ids->empty() ? "give some text" : "shorten the prompt"));
-    return;
-  }
-  auto reply = std::make_shared<proto::Envelope>(reply_to(request));
-  proto::PromptPrepared& ready = *reply->mutable_prompt_prepared();
-  ready.set_model_digest(e.digest);
-  ready.set_model_name(e.name);
-  ready.set_tokenizer_digest(e.facts->words->digest());
-  ready.mutable_ids()->Add(ids->begin(), ids->end());
-  ready.set_context_tokens(context);
-  ready.set_vocabulary_size(e.facts->words->vocabulary_size());
-  out.posts.push_back(std::move(reply));
-}
-
-void loader_core::read_model_bytes(const envelope_ptr& message, effects& out) {
-  const proto::ReadModelBytes& wish = message->read_model_bytes();
-  const entry* e = is_digest(wish.digest()) ? find(wish.digest()) : nullptr;
-  if (e == nullptr || e->file.path.empty() || !e->facts) {
-    out.posts.push_back(refused(*message, unknown_model(wish.digest())));
-    return;
-  }
-  if (wish.length() == 0 || wish.offset() >= e->file.size_bytes) {
-    out.posts.push_back(
-        refuse(*message, proto::Error::INVALID_ARGUMENT,
-               std::to_string(wish.length()) + " bytes at offset " + std::to_string(wish.offset()) +
-                   " were asked for; the file has " + std::to_string(e->file.size_bytes)));
-    return;
-  }
-  const std::uint64_t most = std::max<std::uint64_t>(settings_.piece_bytes, 4u << 20);
-  const auto length = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>({wish.length(), most, e->file.size_bytes - wish.offset()}));
-  out.commands.push_back(
-      serve_bytes{message, e->file.path, e->digest, wish.offset(), length, e->file.size_bytes});
-}
-
 // ---- waiting ----
 
 loader_core::waiter loader_core::waiting(const envelope_ptr& message, time_point_us now) const {
@@ -379,7 +279,7 @@ loader_core::waiter loader_core::waiting(const envelope_ptr& message, time_point
 
 void loader_core::refuse_all(std::vector<waiter>& who, const error& why, effects& out) {
   for (const waiter& w : std::exchange(who, {}))
-    if (w.request->correlation() != 0) out.posts.push_back(refused(*w.request, why));
+    if (w.request->correlation() != 0) out.posts.push_back(refuse(*w.request, why));
 }
 
 void loader_core::fail(entry& e, const error& why, effects& out) {
@@ -412,7 +312,7 @@ void loader_core::expire(time_point_us now, effects& out) {
   std::erase_if(lookups_, [&](const auto& at) {
     const waiter& w = at.second.who;
     if (!w.expires || *w.expires > now) return false;
-    out.posts.push_back(refused(*w.request, late));
+    out.posts.push_back(refuse(*w.request, late));
     return true;
   });
 }

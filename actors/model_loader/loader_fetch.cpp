@@ -9,10 +9,6 @@ namespace {
 
 constexpr std::uint64_t model_bytes_max = std::uint64_t{1} << 42;
 
-envelope_ptr refused(const proto::Envelope& request, const error& why) {
-  return refuse(request, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
-}
-
 }  // namespace
 
 std::uint64_t loader_core::ask(std::shared_ptr<proto::Envelope> message, asked about,
@@ -144,7 +140,7 @@ void loader_core::resolve_lookup(std::uint64_t id, time_point_us now, effects& o
     begin_fetch(std::move(done), now, out);
   } else if (here.replies_open == 0) {
     if (here.who.request->correlation() != 0)
-      out.posts.push_back(refused(*here.who.request, unknown_model(wish)));
+      out.posts.push_back(refuse(*here.who.request, unknown_model(wish)));
     lookups_.erase(at);
   }
 }

@@ -281,9 +281,7 @@ std::optional<loader_report> carry_out(const loader_command& command, model_file
 
 envelope_ptr bytes_served(const serve_bytes& command, model_files& files) {
   auto bytes = files.read(command.path, command.offset, command.length);
-  if (!bytes)
-    return refuse(*command.request, static_cast<proto::Error::Code>(bytes.failure().code),
-                  bytes.failure().message, bytes.failure().mend);
+  if (!bytes) return refuse(*command.request, bytes.failure());
   auto reply = std::make_shared<proto::Envelope>(reply_to(*command.request));
   proto::ModelBytes& piece = *reply->mutable_model_bytes();
   piece.set_digest(command.digest);

@@ -57,20 +57,18 @@ void monitoring_role::tell(const std::vector<proto::Alert>& alerts) {
 
 // The office outlives whoever answers late.
 void monitoring_role::profile(const envelope_ptr& request) {
-  const auto no = [](const proto::Envelope& asked, const error& why) {
-    return refuse(asked, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
-  };
   if (!sources_.profile)
-    return office_.post(no(*request, {error_code::unsupported, "this node is not profiled", ""}));
+    return office_.post(
+        refuse(*request, {error_code::unsupported, "this node is not profiled", ""}));
   const troupe::status begun =
       sources_.profile(request->read_profile(), request->sender().node(),
-                       [request, no, &office = office_](result<proto::NodeProfile> told) {
-                         if (!told) return office.post(no(*request, told.failure()));
+                       [request, &office = office_](result<proto::NodeProfile> told) {
+                         if (!told) return office.post(refuse(*request, told.failure()));
                          proto::Envelope answer = reply_to(*request);
                          *answer.mutable_node_profile() = std::move(*told);
                          office.post(std::make_shared<const proto::Envelope>(std::move(answer)));
                        });
-  if (!begun) office_.post(no(*request, begun.failure()));
+  if (!begun) office_.post(refuse(*request, begun.failure()));
 }
 
 void monitoring_role::carry_out(monitoring_core::effects effects, time_point_us now) {

@@ -95,16 +95,13 @@ void stages_role::notice(const role_event& event, time_point_us) {
 envelope_ptr stages_role::compute(const proto::Envelope& request) {
   const std::string& name = request.step_stage().stage();
   const auto begin = std::chrono::steady_clock::now();
-  const auto refused = [&](const error& why) {
-    return refuse(request, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
-  };
   kernels::stage& at = *stages_.at(name);
   const auto step = step_of(request.step_stage(), tokens_max_.at(name));
-  if (!step) return refused(step.failure());
+  if (!step) return refuse(request, step.failure());
   if (const status begun = at.begin(step->batch, step->stream); !begun)
-    return refused(begun.failure());
+    return refuse(request, begun.failure());
   const auto out = at.finish();
-  if (!out) return refused(out.failure());
+  if (!out) return refuse(request, out.failure());
   auto reply = std::make_shared<proto::Envelope>(reply_to(request));
   *reply->mutable_stage_stepped() = stepped_message(name, *out);
   const auto took = std::chrono::steady_clock::now() - begin;

@@ -7,10 +7,6 @@ namespace {
 
 constexpr std::size_t name_bytes = 16;
 
-envelope_ptr refused(const proto::Envelope& request, const error& why) {
-  return refuse(request, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
-}
-
 }  // namespace
 
 stages_core::effects stages_core::step(const envelope_ptr& message, time_point_us now) {
@@ -174,7 +170,7 @@ void stages_core::step_stage(const envelope_ptr& message, effects& out) const {
 void stages_core::refuse_opening(const std::string& name, const error& why, effects& out) {
   const auto at = held_.find(name);
   if (at == held_.end()) return;
-  out.posts.push_back(refused(*at->second.request, why));
+  out.posts.push_back(refuse(*at->second.request, why));
   std::erase(turns_, name);
   held_.erase(at);
 }
