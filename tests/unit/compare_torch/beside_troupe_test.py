@@ -82,6 +82,7 @@ exec {TROUPE} "$@"
         other.chmod(0o755)
         self.assertIn("NOT a tie", self.compare("f16", "--pairs", "1", code=1, troupe=other))
         self.assertIn("a near-tie", self.compare("f16", "--pairs", "0", "--tie", "1000", troupe=other))
+        self.assertIn("TOO FAR", self.compare("f16", "--pairs", "0", "--tie", "0", code=1))
 
     def test_a_troupe_that_does_not_run_is_told(self):
         self.compare("f16", code=1, troupe=self.folder / "absent")

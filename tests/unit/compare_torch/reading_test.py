@@ -75,7 +75,8 @@ class Reading(InFolder):
 
     def test_troupe_s_files_are_read_as_troupe_reads_them(self):
         for kind in ("f16", "f32"):
-            subprocess.run([TROUPE, "model", "make", "--shape", "tiny", "--type", kind, "--out", self.path], check=True, capture_output=True)
+            subprocess.run([TROUPE, "model", "make", "--shape", "tiny", "--type", kind, "--out", self.path], check=True,
+                           capture_output=True)
             seen = json.loads(subprocess.run([TROUPE, "model", "inspect", self.path, "--json"], check=True, capture_output=True).stdout)
             model = gguf_reading.read(self.path)
             self.assertEqual({name: (gguf_reading.PLAIN[tensor.kind][0], list(tensor.shape), tensor.size)
@@ -141,8 +142,8 @@ class Refusals(InFolder):
         self.assert_refused(r"'blk.0.attn_k.weight' has the shape \[8, 8\], \[8, 4\]", shapes={"blk.0.attn_k.weight": (8, 8)})
 
     def test_linear_scaling_is_read(self):
-        for keys, scale in (({"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}, 4), ({"llama.rope.scale_linear": 2.0}, 2),
-                            ({"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": 4.0}, 1)):
+        kind, factor = "llama.rope.scaling.type", "llama.rope.scaling.factor"
+        for keys, scale in (({kind: "linear", factor: 4.0}, 4), ({"llama.rope.scale_linear": 2.0}, 2), ({kind: "none", factor: 4.0}, 1)):
             self.assertEqual(gguf_reading.shape_of(gguf_reading.read(written(self.path, keys))).rope_scale, scale)
 
 
