@@ -41,6 +41,7 @@ std::string class_of(int capability, kv_type type) {
 
 cuda_engine::cuda_engine(parts from)
     : parts_(std::move(from)),
+      transfer_(*parts_.on, *parts_.kv, *parts_.copies),
       shape_(parts_.source->shape),
       angles_(shape_.rope_dimension, shape_.rope_base, shape_.rope_linear_scale,
               factors_of(*parts_.source)),

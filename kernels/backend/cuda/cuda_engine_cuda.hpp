@@ -14,6 +14,7 @@
 
 #include "kernels/backend/cpu/step_plan.hpp"
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
+#include "kernels/backend/cuda/cuda_transfer_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
 #include "kernels/backend/cuda/device_watch.hpp"
 #include "kernels/backend/cuda/kv_copies_cuda.hpp"
@@ -46,12 +47,12 @@ class cuda_engine final : public engine {
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
   engine_counters counters() const override { return counters_; }
+  kv_transfer* transfer() override { return &transfer_; }
 
   // As a stage (kernels/stage.hpp): begin() leaves the device at work, finish() waits for it.
   layer_range layers() const { return parts_.layers; }
   status begin(std::span<const sequence_step> batch, std::span<const float> stream);
   result<stage_output> finish();
-  // Blocks on their way out or in beside the steps; steps wait where they must.
   kv_copies& copies() { return *parts_.copies; }
 
  private:
@@ -105,6 +106,7 @@ class cuda_engine final : public engine {
   }
 
   parts parts_;
+  cuda_transfer transfer_;
   const hyperparameters& shape_;
   engine_description description_;
   rope_angles angles_;
