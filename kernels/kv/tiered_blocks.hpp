@@ -77,8 +77,11 @@ class tiered_blocks {
   std::uint32_t ready_count() const { return ready_; }
   // Whether write_behind() would, had it room.
   bool is_behind() const;
-  std::vector<kv_copy_order> take_orders() { return std::exchange(orders_, {}); }
-  bool has_orders() const { return !orders_.empty(); }
+  // What was ordered since; nothing more is, until there is room again.
+  std::vector<kv_copy_order> take_orders() {
+    room_ = 0;
+    return std::exchange(orders_, {});
+  }
 
   // At most `most` names by which others find what is held here or there.
   std::vector<block_name> names(std::size_t most) const;
