@@ -47,7 +47,8 @@ bool inference_core::has_work() const {
   for (const auto& [digest, at] : slots_) {
     for (const auto& s : at.running)
       if (ready(*s)) return true;
-    if (at.kv.is_behind() || next_admission(at) || (held_until(at) && pick(at) != nullptr)) return true;
+    if (at.kv.is_behind() || next_admission(at) || (held_until(at) && pick(at) != nullptr))
+      return true;
   }
   return false;
 }

@@ -79,15 +79,14 @@ std::uint32_t bring_back_blocks(sequence& s, kernels::tiered_blocks& kv) {
 }
 
 bool awaits_blocks(const sequence& s, const kernels::tiered_blocks& kv) {
-  return may_take_next(s) &&
-         kv.is_kept(s.names[s.named], parent_of_next(s), tokens_of(s, s.named));
+  return may_take_next(s) && kv.is_kept(s.names[s.named], parent_of_next(s), tokens_of(s, s.named));
 }
 
 void publish_blocks(sequence& s, kernels::tiered_blocks& kv) {
   s.computed_once = std::max(s.computed_once, s.computed);
   while (s.naming && (s.named + 1) * kv_block_tokens <= s.computed && s.named < s.names.size()) {
-    const auto used = kv.publish(s.blocks[s.named], s.names[s.named], parent_of_next(s),
-                                 tokens_of(s, s.named));
+    const auto used =
+        kv.publish(s.blocks[s.named], s.names[s.named], parent_of_next(s), tokens_of(s, s.named));
     s.naming = used.has_value();
     if (used) s.blocks[s.named++] = *used;
   }

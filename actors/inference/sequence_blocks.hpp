@@ -19,8 +19,8 @@ std::vector<kernels::block_id> find_known_blocks(const sequence& s,
 // itself is given back. Returns how many of the tokens are of the prompt and new to the sequence.
 std::uint32_t take_known_blocks(sequence& s, kernels::tiered_blocks& kv);
 
-// Goes on over the blocks that host memory has, as far as copies can begin: each is brought into the
-// one that `s` has taken for it. Returns the same.
+// Goes on over the blocks that host memory has, as far as copies can begin: each is brought into
+// the one that `s` has taken for it. Returns the same.
 std::uint32_t bring_back_blocks(sequence& s, kernels::tiered_blocks& kv);
 // Whether its next block is there still: it waits for a copy that can begin.
 bool awaits_blocks(const sequence& s, const kernels::tiered_blocks& kv);
@@ -36,8 +36,8 @@ struct released_blocks {
   std::uint32_t freed = 0;
   std::uint32_t kept = 0;  // held of these tokens, but in use, or followed by what another text has
 };
-// Frees what pool and host memory hold of these tokens from their end on, up to the first block that
-// somebody uses or that another text shares. A second call finds nothing to free.
+// Frees what pool and host memory hold of these tokens from their end on, up to the first block
+// that somebody uses or that another text shares. A second call finds nothing to free.
 released_blocks forget_blocks(std::span<const kernels::token_id> ids, prefix_name root,
                               kernels::tiered_blocks& kv);
 

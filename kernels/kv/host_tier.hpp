@@ -2,8 +2,8 @@
 // tier behind a block_pool. Pure bookkeeping: it copies nothing.
 //
 // An entry is a named block: of the pool, of host memory, or of both. As in the pool a name is only
-// a way to find it: a hit compares the entry's own tokens and its parent, the entry of the 16 tokens
-// before. Copies go for others' least recently used first.
+// a way to find it: a hit compares the entry's own tokens and its parent, the entry of the 16
+// tokens before. Copies go for others' least recently used first.
 //
 // Invariants:
 // - The pool's named blocks are entries, and no other blocks are.
@@ -51,11 +51,12 @@ class host_tier {
 
   // What happens in the pool. It has named the block that it holds of these tokens.
   void name(block_id id, block_name name, std::optional<block_id> parent, block_tokens tokens);
-  // It takes the memory of a named block that no named block of its follows. What has a place stays.
+  // It takes the memory of a named block that no named block of its follows. What has a place
+  // stays.
   void leave(block_id id);
 
   bool has(block_id id) const { return id < of_block_.size() && of_block_[id] != nullptr; }
-  bool is_out(block_id id) const;   // has a place
+  bool is_out(block_id id) const;    // has a place
   bool followed(block_id id) const;  // by an entry, wherever that is
   const entry* of(std::optional<block_id> id) const { return id ? of_block_[*id] : nullptr; }
 

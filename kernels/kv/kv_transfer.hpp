@@ -1,10 +1,10 @@
 // Copies of an engine's KV blocks to host memory and back.
 //
-// Host memory is places of one block each, all taken at once by open(). Copies are done in the order
-// in which they were asked for, each after all steps that were computed before; a later step waits,
-// on the device, for those copies that it meets: that bring a block it reads or writes, or take out
-// a block it writes. So who asks need wait for nothing: once a copy was asked for, its block may be
-// written and its place filled or read by what is asked for next.
+// Host memory is places of one block each, all taken at once by open(). Copies are done in the
+// order in which they were asked for, each after all steps that were computed before; a later step
+// waits, on the device, for those copies that it meets: that bring a block it reads or writes, or
+// take out a block it writes. So who asks need wait for nothing: once a copy was asked for, its
+// block may be written and its place filled or read by what is asked for next.
 //
 // Bytes: a full block of all layers, layer after layer, each as attention.hpp has a block, on
 // processors and GPUs alike. Equal tokens before a block's end give equal bytes in engines of one
@@ -31,8 +31,8 @@ class kv_transfer {
 
   virtual ~kv_transfer() = default;
   virtual std::uint64_t block_bytes() const = 0;
-  // Takes memory for as many blocks as `bytes` holds, once. Errors: invalid_argument (again, or less
-  // than a block); resource_exhausted.
+  // Takes memory for as many blocks as `bytes` holds, once. Errors: invalid_argument (again, or
+  // less than a block); resource_exhausted.
   virtual result<std::uint32_t> open(std::uint64_t bytes) = 0;
 
   // Copies that may begin now; running_max where none is under way.
@@ -63,7 +63,8 @@ inline status check_copy(block_id block, std::uint32_t blocks, host_place place,
 inline result<std::uint32_t> places_in(std::uint64_t bytes, std::uint64_t block_bytes,
                                        std::uint32_t opened) {
   if (opened > 0)
-    return error{error_code::invalid_argument, "the host memory of KV blocks was taken already", {}};
+    return error{
+        error_code::invalid_argument, "the host memory of KV blocks was taken already", {}};
   if (bytes < block_bytes)
     return error{error_code::invalid_argument,
                  std::to_string(bytes) + " bytes of host memory hold no KV block of " +

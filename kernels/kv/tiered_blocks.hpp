@@ -100,8 +100,8 @@ class tiered_blocks {
   host_tier host_;
   std::uint32_t room_ = 0;
   std::uint32_t ready_ = 0;
-  std::deque<block_id> to_copy_;    // had no users and no copy when they came here
-  std::vector<bool> in_to_copy_;    // of each block
+  std::deque<block_id> to_copy_;  // had no users and no copy when they came here
+  std::vector<bool> in_to_copy_;  // of each block
   std::vector<kv_copy_order> orders_;
   counters counters_;
 };

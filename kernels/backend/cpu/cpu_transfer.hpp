@@ -1,4 +1,5 @@
-// KV blocks of a processor's engine to host memory and back: each copy is done when it is asked for.
+// KV blocks of a processor's engine to host memory and back: each copy is done when it is asked
+// for.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// KV blocks of a GPU's engine to pinned memory and back, as kv_transfer.hpp asks: kv_copies keep the
-// order, since all of them run on one stream.
+// KV blocks of a GPU's engine to pinned memory and back, as kv_transfer.hpp asks: kv_copies keep
+// the order, since all of them run on one stream.
 #pragma once
 
 #include "kernels/backend/cuda/kv_copies_cuda.hpp"

@@ -8,7 +8,8 @@
 using namespace troupe;
 using namespace troupe::fakes;
 
-TEST_CASE("host memory: answers are those of an engine with room, whatever is dropped and restored") {
+TEST_CASE(
+    "host memory: answers are those of an engine with room, whatever is dropped and restored") {
   std::uint64_t restored = 0, tokens = 0, dropped = 0, preempted = 0;
   CHECK(rc::check("conversations", [&] {
     inference_settings settings = random_settings();

@@ -1,5 +1,5 @@
-// The inference core over a real engine and a small random model, with host memory behind its blocks
-// where a test wants it.
+// The inference core over a real engine and a small random model, with host memory behind its
+// blocks where a test wants it.
 #pragma once
 
 #include <doctest/doctest.h>

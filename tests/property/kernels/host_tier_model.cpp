@@ -1,5 +1,5 @@
-// The host tier beside a plain model of it, and both tiers over a memory that is played: whatever is
-// found has the content of its whole text, never another's.
+// The host tier beside a plain model of it, and both tiers over a memory that is played: whatever
+// is found has the content of its whole text, never another's.
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
@@ -280,8 +280,7 @@ class user_of_both {
   void start(text_in_use t) {
     while (t.named < t.tokens.size() / 16) {
       const content part = upto(t.tokens, t.named);
-      const auto found =
-          kv_.find(name_of(part, colliding_), parent(t), std::span(part).last<16>());
+      const auto found = kv_.find(name_of(part, colliding_), parent(t), std::span(part).last<16>());
       if (!found) break;
       kv_.share(*found);
       t.blocks.push_back(*found);

@@ -123,8 +123,7 @@ TEST_CASE("host memory: others are told of what is there, within the bound") {
   extend_prefix_names(names, prefix_root("model", b.real->description().numerics_class),
                       asked.prompt);
   const std::vector<prefix_name> told = b.core.prefixes(20);
-  for (const prefix_name one : names)
-    CHECK(std::count(told.begin(), told.end(), one) == 1);
+  for (const prefix_name one : names) CHECK(std::count(told.begin(), told.end(), one) == 1);
   CHECK(b.core.prefixes(3).size() == 3);
 }
 

@@ -55,7 +55,8 @@ block_tokens second_block(const tokens& of) {
 
 }  // namespace
 
-TEST_CASE("KV transfer: a block that was taken out and brought into another gives the same logits") {
+TEST_CASE(
+    "KV transfer: a block that was taken out and brought into another gives the same logits") {
   for (const kv_type kv : {kv_type::f16, kv_type::q8_0}) {
     one_engine here(kv);
     const tokens prompt = counted(32, 1), next = {5};
