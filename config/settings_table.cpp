@@ -120,6 +120,11 @@ constexpr setting_row rows[] = {
      "class "
      "of its own, so nodes that stand in for each other have the same.",
      text_form::choice, "f16|q8_0"},
+    {"inference.kv_host_bytes", bytes, "bytes", "0", 0, 64 * tib, false,
+     "Host memory of one loaded model, beside models.memory_max, for KV blocks that leave its "
+     "store: a prompt that begins alike later gets them back and is not computed again; 0 keeps "
+     "none. Meant for GPUs (pinned, taken when the model loads; several times the store is of "
+     "use); with cpu a larger inference.kv_bytes does more."},
     {"inference.batch_tokens_max", integer, "tokens", "512", 1, 65536, false,
      "Most tokens that are computed in one step."},
     {"inference.batching", flag, "", "true", 0, 0, false,

@@ -33,6 +33,7 @@ constexpr std::uint64_t blocks_for(std::uint64_t tokens) {
 
 class model;  // kernels/model/model.hpp: hyperparameters, tensors and tokenizer of one mapped file;
               // immutable, shareable
+class kv_transfer;  // kernels/kv/kv_transfer.hpp: copies of KV blocks to host memory and back
 
 // Which layers are computed here: first .. end - 1; end 0: to the last one.
 struct layer_range {
@@ -106,6 +107,8 @@ class engine {
   // batch_tokens_max tokens; nothing is then computed.
   virtual result<step_logits> step(std::span<const sequence_step> batch) = 0;
   virtual engine_counters counters() const { return {}; }
+  // Null: it cannot (its layers lie in several places).
+  virtual kv_transfer* transfer() { return nullptr; }
   // Why what it held is gone: every further step fails, and its blocks hold nothing. nullopt: it is
   // sound, whatever a single step may have failed with.
   virtual std::optional<error> lost() const { return std::nullopt; }

@@ -21,13 +21,13 @@ std::uint32_t places(const inference_settings& settings) {
 // stay in use.
 std::uint32_t freed_by(std::span<sequence* const> yielding,
                        std::span<const kernels::block_id> keeping,
-                       const kernels::block_pool& pool) {
+                       const kernels::tiered_blocks& kv) {
   std::unordered_map<kernels::block_id, std::uint32_t> held;
   for (const sequence* s : yielding)
     for (const kernels::block_id id : s->blocks) ++held[id];
   for (const kernels::block_id id : keeping) held.erase(id);
   return static_cast<std::uint32_t>(std::count_if(held.begin(), held.end(), [&](const auto& entry) {
-    return entry.second == pool.users(entry.first);
+    return entry.second == kv.users(entry.first);
   }));
 }
 
@@ -98,18 +98,18 @@ std::optional<inference_core::admission> inference_core::next_admission(const sl
   if (!at.facts || at.waiting.empty() || held_until(at)) return std::nullopt;
   admission chosen{pick(at), {}};
   if (chosen.next == nullptr) return std::nullopt;
-  const std::vector<kernels::block_id> known = find_known_blocks(*chosen.next, at.pool);
+  const std::vector<kernels::block_id> known = find_known_blocks(*chosen.next, at.kv);
   const auto reusable =
-      std::count_if(known.begin(), known.end(), [&](auto id) { return at.pool.users(id) == 0; });
+      std::count_if(known.begin(), known.end(), [&](auto id) { return at.kv.users(id) == 0; });
   const std::uint64_t needed = kernels::blocks_for(chosen.next->tokens.size()) - known.size() +
                                static_cast<std::uint64_t>(reusable);
   const auto fits = [&] {
     const std::size_t left = at.running.size() - chosen.victims.size();
     if (left >= places(settings_)) return false;
     const std::uint64_t margin = left;
-    if (needed + margin <= at.pool.available()) return true;
+    if (needed + margin <= at.kv.available()) return true;
     return !chosen.victims.empty() &&
-           needed + margin <= at.pool.available() + freed_by(chosen.victims, known, at.pool);
+           needed + margin <= at.kv.available() + freed_by(chosen.victims, known, at.kv);
   };
   if (fits()) return chosen;
   std::vector<sequence*> yielding;
@@ -140,9 +140,10 @@ void inference_core::give_place(slot& at, sequence& s) {
     if (s.answers()) at.counted.prefix_tokens_asked += s.prompt_size;
   }
   take_found(at, s);
-  if (first) shares_.charge(s.tenant, s.tokens_left());
-  [[maybe_unused]] const bool taken = at.pool.extend(s.blocks, s.tokens.size());
+  [[maybe_unused]] const bool taken = at.kv.extend(s.blocks, s.tokens.size());
   assert(taken);
+  bring_back(at, s);
+  if (first) shares_.charge(s.tenant, s.tokens_left());
   s.running = true;
   const auto place = std::find_if(at.waiting.begin(), at.waiting.end(),
                                   [&](const auto& other) { return other.get() == &s; });
@@ -152,7 +153,7 @@ void inference_core::give_place(slot& at, sequence& s) {
 }
 
 void inference_core::preempt(slot& at, sequence& s) {
-  release_blocks(s, at.pool);
+  release_blocks(s, at.kv);
   s.running = false;
   const auto place = std::find_if(at.running.begin(), at.running.end(),
                                   [&](const auto& other) { return other.get() == &s; });
@@ -163,9 +164,16 @@ void inference_core::preempt(slot& at, sequence& s) {
 }
 
 void inference_core::take_found(slot& at, sequence& s) {
-  const std::uint32_t found = take_known_blocks(s, at.pool);
+  const std::uint32_t found = take_known_blocks(s, at.kv);
   s.prefix_tokens += found;
   at.counted.prefix_tokens_hit += found;
+}
+
+void inference_core::bring_back(slot& at, sequence& s) {
+  const std::uint32_t found = bring_back_blocks(s, at.kv);
+  s.prefix_tokens += found;
+  at.counted.prefix_tokens_hit += found;
+  at.counted.prefix_tokens_restored += found;
 }
 
 }  // namespace troupe

@@ -47,7 +47,8 @@ bool inference_core::has_work() const {
   for (const auto& [digest, at] : slots_) {
     for (const auto& s : at.running)
       if (ready(*s)) return true;
-    if (next_admission(at) || (held_until(at) && pick(at) != nullptr)) return true;
+    if (at.kv.is_behind() || next_admission(at) || (held_until(at) && pick(at) != nullptr))
+      return true;
   }
   return false;
 }
@@ -61,12 +62,14 @@ std::optional<inference_core::batch> inference_core::plan(time_point_us now) {
     if (!here.facts) continue;
     admit(here);
     ++steps_;
-    batch next{at->first, {}, {}};
+    batch next{at->first, {}, {}, {}};
     std::uint32_t budget = std::max(1u, settings_.batch_tokens_max);
     add_decodes(here, next, budget);
     if (!next.steps.empty()) budget = std::min(budget, settings_.prefill_chunk_max);
     add_prompts(here, next, budget);
-    if (next.steps.empty()) continue;
+    here.kv.write_behind();
+    next.copies = here.kv.take_orders();
+    if (next.steps.empty() && next.copies.empty()) continue;
     last_digest_ = at->first;
     return next;
   }
@@ -76,7 +79,7 @@ std::optional<inference_core::batch> inference_core::plan(time_point_us now) {
 // A place for one more token. Where no block is left, those behind `s` that are not part of this
 // step give theirs up: the ones that could not go on anyway, then the last in standing.
 bool inference_core::grow(slot& at, sequence& s) {
-  while (!at.pool.extend(s.blocks, std::uint64_t{s.computed} + 1)) {
+  while (!at.kv.extend(s.blocks, std::uint64_t{s.computed} + 1)) {
     sequence* victim = nullptr;
     const auto goes_first = [this](const sequence& a, const sequence& b) {
       return ready(a) != ready(b) ? !ready(a) : stands_before(b, a);
@@ -113,7 +116,8 @@ void inference_core::add_decodes(slot& at, batch& to, std::uint32_t& budget) {
   }
 }
 
-// Where two would compute the same block, the second waits and takes it over.
+// Where two would compute the same block, the second waits and takes it over. What host memory has
+// is not computed, but waited for.
 void inference_core::add_prompts(slot& at, batch& to, std::uint32_t budget) {
   std::vector<sequence*> prompts;
   for (const auto& s : at.running)
@@ -128,6 +132,8 @@ void inference_core::add_prompts(slot& at, batch& to, std::uint32_t budget) {
   for (sequence* s : prompts) {
     if (budget == 0 || to.steps.size() >= std::max(1u, settings_.batch_sequences_max)) return;
     take_found(at, *s);
+    bring_back(at, *s);
+    if (awaits_blocks(*s, at.kv)) continue;
     const std::uint32_t count = share_of(*s, s->score ? std::min(budget, scored_left) : budget);
     if (count == 0) continue;
     if (s->score) scored_left -= count;

@@ -65,7 +65,7 @@ inference_core::effects inference_core::absorb(const batch& done,
     s.computed += static_cast<std::uint32_t>(step.tokens.size());
     ++s.batches;
     s.batch_mates += done.sequences.size();
-    publish_blocks(s, at.pool);
+    publish_blocks(s, at.kv);
     if (step.hidden) {
       const std::size_t values = step.tokens.size() * engine.embedding_size;
       absorb_hidden(s, step, logits->hidden.subspan(hidden, values), now, out);

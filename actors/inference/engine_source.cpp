@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 
+#include "kernels/kv/kv_transfer.hpp"
 #include "kernels/model/model.hpp"
 
 namespace troupe {
@@ -58,6 +59,7 @@ class configured_engine_source final : public engine_source {
       made.facts.canary_ids = std::move(*canary);
     }
     made.facts.description = made.engine->description();
+    open_host_memory(made);
     made.facts.words = (*weights)->words;
     made.facts.load_us =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -205,6 +207,24 @@ class configured_engine_source final : public engine_source {
     constexpr std::uint64_t prompt_tokens_max = 16;
     return std::min<std::uint64_t>(kernels::blocks_for(prompt_tokens_max + settings_.canary_tokens),
                                    on.description().kv_blocks);
+  }
+
+  // Where it cannot be had the model is served all the same.
+  void open_host_memory(made_engine& made) const {
+    if (settings_.kv_host_bytes == 0) return;
+    kernels::kv_transfer* const transfer = made.engine->transfer();
+    if (transfer == nullptr) {
+      spdlog::info("kv_host_not_used reason=\"the model's layers lie in several places\"");
+      return;
+    }
+    const auto places = transfer->open(settings_.kv_host_bytes);
+    if (!places) {
+      spdlog::warn("kv_host_refused reason=\"{}\": blocks are kept in the KV store alone",
+                   places.failure().text());
+      return;
+    }
+    made.facts.host_places = *places;
+    made.facts.host_block_bytes = transfer->block_bytes();
   }
 
   // A GPU that is absent is news only to who asked for it; one that computes wrongly always is.

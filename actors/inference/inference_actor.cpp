@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "actors/inference/block_copies.hpp"
 #include "actors/spawn.hpp"
 
 namespace troupe {
@@ -69,25 +70,39 @@ void inference_role::tick(time_point_us now) {
 }
 
 void inference_role::work(time_point_us now) {
+  for (const auto& [digest, engine] : engines_)
+    if (const status s = tell_copy_room(core_, digest, *engine); !s)
+      return lose_engine(digest, s.failure(), now);  // which changes engines_
   const auto batch = core_.plan(now);
-  if (!batch) {
-    // Waiting for company: looked at again soon, with all that has arrived by then.
-    constexpr time_point_us doze{500};
-    if (const auto until = core_.held_until(); until && *until > now)
-      std::this_thread::sleep_for(std::min(doze, *until - now));
-    return;
-  }
-  const auto begin = std::chrono::steady_clock::now();
-  const auto logits = engines_.at(batch->digest)->step(batch->steps);
-  const auto took =
-      std::chrono::duration_cast<time_point_us>(std::chrono::steady_clock::now() - begin);
+  if (!batch) return wait_a_little(now);
   const std::string digest = batch->digest;
-  carry_out(core_.absorb(*batch, logits, now + took));
-  if (const auto why = engines_.at(digest)->lost()) {
-    spdlog::error("engine_lost model={} reason=\"{}\"", digest, why->text());
-    carry_out(core_.lose_engine(digest, *why, now + took));
+  kernels::engine& engine = *engines_.at(digest);
+  if (const status s = begin_copies(*batch, engine); !s)
+    return lose_engine(digest, s.failure(), now);
+  if (!batch->steps.empty()) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto logits = engine.step(batch->steps);
+    now += std::chrono::duration_cast<time_point_us>(std::chrono::steady_clock::now() - begin);
+    carry_out(core_.absorb(*batch, logits, now));
+    if (const auto why = engine.lost()) lose_engine(digest, *why, now);
   }
   show_load(now);
+}
+
+// For company, or for copies that are under way; then all that has arrived meanwhile is looked at.
+void inference_role::wait_a_little(time_point_us now) {
+  constexpr time_point_us doze{500};
+  if (const auto until = core_.held_until()) {
+    if (*until > now) std::this_thread::sleep_for(std::min(doze, *until - now));
+    return;
+  }
+  for (const auto& [digest, engine] : engines_)
+    if (const status s = wait_for_copies(*engine); !s) return lose_engine(digest, s.failure(), now);
+}
+
+void inference_role::lose_engine(const std::string& digest, const error& why, time_point_us now) {
+  spdlog::error("engine_lost model={} reason=\"{}\"", digest, why.text());
+  carry_out(core_.lose_engine(std::string(digest), why, now));
 }
 
 void inference_role::carry_out(inference_core::effects effects) {

@@ -37,6 +37,8 @@ class inference_role final : public role {
 
  private:
   void carry_out(inference_core::effects effects);
+  void wait_a_little(time_point_us now);
+  void lose_engine(const std::string& digest, const error& why, time_point_us now);
   void show_load(time_point_us now);
 
   post_office& office_;

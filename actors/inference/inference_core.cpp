@@ -76,7 +76,7 @@ inference_core::effects inference_core::engine_made(const std::string& digest,
   slot& at = found->second;
   at.load_requests.clear();
   at.facts = *made;
-  at.pool = kernels::block_pool{made->description.kv_blocks};
+  at.kv = kernels::tiered_blocks{made->description.kv_blocks, made->host_places};
   at.constraints = std::make_unique<answer_constraints>(made->words);
   at.root = prefix_root(digest, made->description.numerics_class);
   at.window = batch_window{settings_.batch_wait};
@@ -207,7 +207,7 @@ void inference_core::release(const proto::Envelope& message, effects& out) {
   released_blocks told;
   if (const auto found = slots_.find(wish.model_digest()); found != slots_.end())
     told = forget_blocks({wish.ids().data(), static_cast<std::size_t>(wish.ids_size())},
-                         found->second.root, found->second.pool);
+                         found->second.root, found->second.kv);
   auto reply = std::make_shared<proto::Envelope>(reply_to(message));
   reply->mutable_blocks_released()->set_blocks_freed(told.freed);
   reply->mutable_blocks_released()->set_blocks_kept(told.kept);
@@ -291,7 +291,7 @@ void inference_core::fail_where(const error& why, Choose&& choose, effects& out)
 
 void inference_core::remove(sequence& s) {
   slot& at = slots_.at(s.digest);
-  release_blocks(s, at.pool);
+  release_blocks(s, at.kv);
   shares_.leave(s.tenant);
   by_key_.erase(s.key);
   --(s.running ? counters_.running : counters_.waiting);
@@ -306,24 +306,35 @@ engine_uses inference_core::engines() const {
     engine_use& use = all[digest] = at.counted;
     use.running = static_cast<std::uint32_t>(at.running.size());
     use.waiting = static_cast<std::uint32_t>(at.waiting.size());
-    use.kv_blocks = at.pool.size();
-    use.kv_blocks_used = at.pool.size() - at.pool.available();
-    use.kv_blocks_reusable = at.pool.reusable_count();
+    use.kv_blocks = at.kv.size();
+    use.kv_blocks_used = at.kv.size() - at.kv.available();
+    use.kv_blocks_reusable = at.kv.reusable_count();
+    use.host_blocks = at.kv.host().places();
+    use.host_blocks_used = at.kv.host().used();
+    use.host_block_bytes = at.facts ? at.facts->host_block_bytes : 0;
+    use.host_blocks_copied_out = at.kv.count().copied_out;
+    use.host_blocks_restored = at.kv.count().restored;
+    use.host_blocks_dropped = at.kv.host().dropped();
   }
   return all;
+}
+
+void inference_core::set_copy_room(const std::string& digest, std::uint32_t copies) {
+  if (const auto found = slots_.find(digest); found != slots_.end())
+    found->second.kv.set_room(copies);
 }
 
 std::pair<std::uint32_t, std::uint32_t> inference_core::blocks_of(const std::string& digest) const {
   const auto found = slots_.find(digest);
   if (found == slots_.end()) return {0, 0};
-  return {found->second.pool.available(), found->second.pool.size()};
+  return {found->second.kv.available(), found->second.kv.size()};
 }
 
 // Each model gets an equal part of them.
 std::vector<prefix_name> inference_core::prefixes(std::size_t most) const {
   std::vector<prefix_name> names;
   for (const auto& [digest, at] : slots_) {
-    const auto some = at.pool.names(most / slots_.size());
+    const auto some = at.kv.names(most / slots_.size());
     names.insert(names.end(), some.begin(), some.end());
   }
   return names;

@@ -17,6 +17,8 @@
 // it.
 // - While its constraint is made a sequence waits and others go on; equal constraints are made
 // once.
+// - What host memory keeps of blocks is an engine's own and goes with it; what it brings back is as
+// if it had been in the pool.
 // - A message with an older fence than the newest seen for the job (of that gateway) changes
 // nothing and is counted.
 // Threading: one thread. Time comes as an argument.
@@ -38,7 +40,7 @@
 #include "actors/inference/inference_settings.hpp"
 #include "actors/inference/sequence.hpp"
 #include "kernels/engine.hpp"
-#include "kernels/kv/block_pool.hpp"
+#include "kernels/kv/tiered_blocks.hpp"
 
 namespace troupe {
 
@@ -48,6 +50,9 @@ struct engine_facts {
   std::shared_ptr<const kernels::tokenizer> words;
   std::vector<kernels::token_id> canary_ids;
   std::uint64_t load_us = 0;
+  // Host memory behind its KV store (kernels/kv/kv_transfer.hpp): 0, there is none.
+  std::uint32_t host_places = 0;
+  std::uint64_t host_block_bytes = 0;
 };
 
 class inference_core {
@@ -61,9 +66,11 @@ class inference_core {
     std::optional<constraint_wish> compile;
   };
 
-  // One step of one engine. Spans point into the core: valid until the next call.
+  // One step of one engine, behind copies of its blocks (block_copies.hpp); one of the two may be
+  // empty. Spans point into the core: valid until the next call.
   struct batch {
     std::string digest;
+    std::vector<kernels::kv_copy_order> copies;
     std::vector<kernels::sequence_step> steps;
     std::vector<sequence*> sequences;  // of steps[i]; owned by the core
   };
@@ -93,6 +100,9 @@ class inference_core {
   // plan() gives a batch, or waits for company until held_until().
   bool has_work() const;
   std::optional<batch> plan(time_point_us now);
+  // So many copies of that engine's blocks may begin in its next batch. Where there is work and yet
+  // no batch, some that are under way have to pass.
+  void set_copy_room(const std::string& digest, std::uint32_t copies);
   std::optional<time_point_us> held_until() const;
   effects absorb(const batch& done, const result<kernels::step_logits>& logits, time_point_us now);
 
@@ -107,7 +117,7 @@ class inference_core {
   struct slot {                               // one model
     std::optional<engine_facts> facts;        // absent while loading
     std::vector<envelope_ptr> load_requests;  // that wait for it
-    kernels::block_pool pool;
+    kernels::tiered_blocks kv;
     std::unique_ptr<answer_constraints> constraints;
     prefix_name root = 0;
     std::list<std::unique_ptr<sequence>> waiting, running;
@@ -147,6 +157,7 @@ class inference_core {
   void add_decodes(slot& at, batch& to, std::uint32_t& budget);
   void add_prompts(slot& at, batch& to, std::uint32_t budget);
   void take_found(slot& at, sequence& s);
+  void bring_back(slot& at, sequence& s);
 
   // batch_results.cpp: what came of it
   void absorb_row(sequence& s, std::span<const float> logits, time_point_us now, effects& out);

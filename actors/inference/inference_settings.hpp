@@ -35,6 +35,7 @@ struct inference_settings {
   std::uint32_t batch_sequences_max = 32;       // in one step
   std::uint32_t prefill_chunk_max = 128;        // prompt tokens in one step beside decodes
   kernels::kv_type kv = kernels::kv_type::f16;  // a numerics class of its own
+  std::uint64_t kv_host_bytes = 0;              // of each model, behind its KV store; 0: none
   bool batching = true;                         // off: one sequence of a model at a time
   std::chrono::milliseconds batch_wait{0};      // longest wait of an idle engine for more sequences
   std::chrono::milliseconds ageing{10'000};     // wait that lifts a sequence by one priority
@@ -63,8 +64,13 @@ struct engine_use {
   std::uint32_t kv_blocks = 0, kv_blocks_used = 0;  // used: by sequences
   std::uint32_t kv_blocks_reusable = 0;             // kept for a prompt that begins alike
   std::uint64_t preemptions = 0;
-  std::uint64_t prefix_tokens_asked = 0;  // prompt tokens of admitted sequences
-  std::uint64_t prefix_tokens_hit = 0;    // of these, those whose KV was there already
+  std::uint64_t prefix_tokens_asked = 0;     // prompt tokens of admitted sequences
+  std::uint64_t prefix_tokens_hit = 0;       // of these, those whose KV was there already
+  std::uint64_t prefix_tokens_restored = 0;  // of these, brought back from host memory
+  std::uint32_t host_blocks = 0, host_blocks_used = 0;  // KV blocks that host memory takes, and has
+  std::uint64_t host_block_bytes = 0;
+  std::uint64_t host_blocks_copied_out = 0, host_blocks_restored = 0;
+  std::uint64_t host_blocks_dropped = 0;  // named blocks that neither memory has any more
   kernels::engine_counters device;
 };
 using engine_uses = std::map<std::string, engine_use>;  // by the model's digest

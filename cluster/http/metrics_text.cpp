@@ -51,6 +51,22 @@ void write_engines(std::string& out, const proto::NodeMetrics& node) {
        [](const E& e) { return e.prefix_tokens_asked(); });
   each("prefix_cache_hits_total", "counter", "Prompt tokens whose KV was there already",
        [](const E& e) { return e.prefix_tokens_hit(); });
+  each("kv_host_restored_tokens_total", "counter",
+       "Of these hits, tokens whose KV came back from host memory",
+       [](const E& e) { return e.prefix_tokens_restored(); });
+  each("kv_host_bytes", "gauge", "Host memory that KV blocks fill behind the store",
+       [](const E& e) { return static_cast<double>(e.host_blocks_used() * e.host_block_bytes()); });
+  each("kv_host_blocks", "gauge", "KV blocks that host memory has",
+       [](const E& e) { return e.host_blocks_used(); });
+  each("kv_host_blocks_max", "gauge", "KV blocks that host memory has room for",
+       [](const E& e) { return e.host_blocks(); });
+  each("kv_host_blocks_copied_out_total", "counter", "KV blocks copied to host memory",
+       [](const E& e) { return e.host_blocks_copied_out(); });
+  each("kv_host_blocks_restored_total", "counter", "KV blocks brought back from host memory",
+       [](const E& e) { return e.host_blocks_restored(); });
+  each("kv_host_blocks_dropped_total", "counter",
+       "Named KV blocks that neither the store nor host memory has any more",
+       [](const E& e) { return e.host_blocks_dropped(); });
   each("engine_steps_total", "counter", "Steps that this node's engine computed",
        [](const E& e) { return e.steps(); });
   each("engine_steps_replayed_total", "counter",

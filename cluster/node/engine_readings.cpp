@@ -17,6 +17,13 @@ void read_engines(const inference_load& load, proto::NodeMetrics& to) {
     engine.set_steps(use.device.steps);
     engine.set_steps_replayed(use.device.steps_replayed);
     engine.set_graphs_recorded(use.device.graphs_recorded);
+    engine.set_host_blocks(use.host_blocks);
+    engine.set_host_blocks_used(use.host_blocks_used);
+    engine.set_host_block_bytes(use.host_block_bytes);
+    engine.set_host_blocks_copied_out(use.host_blocks_copied_out);
+    engine.set_host_blocks_restored(use.host_blocks_restored);
+    engine.set_host_blocks_dropped(use.host_blocks_dropped);
+    engine.set_prefix_tokens_restored(use.prefix_tokens_restored);
   }
 }
 

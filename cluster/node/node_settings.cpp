@@ -144,6 +144,7 @@ inference_settings inference_part(const settings& from) {
                      .model_bytes_max = from.bytes("gpu.model_bytes_max")};
   out.stage_step_wait = from.duration("stages.step_wait");
   out.kv = kv_type_of(from);
+  out.kv_host_bytes = from.bytes("inference.kv_host_bytes");
   out.batch_tokens_max = bounded<std::uint32_t>(from.integer("inference.batch_tokens_max"));
   out.batching = from.flag("inference.batching");
   out.batch_sequences_max = bounded<std::uint32_t>(from.integer("inference.batch_max"));

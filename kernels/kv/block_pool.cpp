@@ -10,14 +10,20 @@ block_pool::block_pool(std::uint32_t blocks) : blocks_(blocks) {
   for (block_id id = 0; id < blocks; ++id) free_.push(id);
 }
 
+std::optional<block_id> block_pool::next_given_up() const {
+  if (!free_.empty()) return std::nullopt;
+  block_id oldest = oldest_;
+  while (oldest != none && blocks_[oldest].children > 0) oldest = blocks_[oldest].newer;
+  return oldest == none ? std::nullopt : std::optional(oldest);
+}
+
 std::optional<block_id> block_pool::take() {
   if (free_.empty()) {
-    block_id oldest = oldest_;
-    while (oldest != none && blocks_[oldest].children > 0) oldest = blocks_[oldest].newer;
-    if (oldest == none) return std::nullopt;
-    unlink(oldest);
-    unname(oldest);
-    free_.push(oldest);
+    const auto oldest = next_given_up();
+    if (!oldest) return std::nullopt;
+    unlink(*oldest);
+    unname(*oldest);
+    free_.push(*oldest);
   }
   const block_id id = free_.top();
   free_.pop();

@@ -47,6 +47,8 @@ class block_pool {
   // One block with one user: a free one, else the reusable one that was released first, which loses
   // its name. nullopt when all have users.
   std::optional<block_id> take();
+  // The block that take() would take the name from; nullopt: none, it would give a free one.
+  std::optional<block_id> next_given_up() const;
 
   // Extends `blocks` so that it holds `tokens` positions. Takes all that are missing or, returning
   // false, none.

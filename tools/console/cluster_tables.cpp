@@ -52,6 +52,24 @@ double memory_share(const proto::NodeStatus& status) {
                static_cast<double>(status.memory_bytes()));
 }
 
+// What host memory holds of an engine's KV blocks: hits are tokens that it gave back.
+row host_row(const std::string& node, const proto::EngineMetrics& engine) {
+  const auto held = static_cast<double>(engine.host_blocks_used() * engine.host_block_bytes());
+  return {node + " host " + engine.model_digest(),
+          {name("host KV"),
+           name(node),
+           {"ok", tone::good, 3},
+           {},
+           number(engine.prefix_tokens_restored()),
+           {},
+           {bytes_text(held), tone::plain, held},
+           {share_text(share(engine.host_blocks_used(), engine.host_blocks())), tone::faint},
+           number(engine.host_blocks_copied_out()),
+           number(engine.host_blocks_dropped()),
+           {},
+           {}}};
+}
+
 }  // namespace
 
 cell health_of(const proto::NodePart& node) {
@@ -321,6 +339,7 @@ table caches_table(const scene& from) {
             {},
             number(engine.preemptions(), tone::warn),
             {}}});
+      if (engine.host_blocks() > 0) out.rows.push_back(host_row(node.node(), engine));
     }
   }
   return out;

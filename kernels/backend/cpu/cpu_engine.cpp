@@ -32,6 +32,7 @@ std::vector<float> factors_of(const model& source) {
 
 cpu_engine::cpu_engine(parts from)
     : parts_(std::move(from)),
+      transfer_(*parts_.store),
       attention_(parts_.ops->attention_of(parts_.kv)),
       shape_(parts_.source->shape),
       angles_(shape_.rope_dimension, shape_.rope_base, shape_.rope_linear_scale,

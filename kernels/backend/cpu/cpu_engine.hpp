@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/backend/cpu/cpu_transfer.hpp"
 #include "kernels/backend/cpu/cpu_weights.hpp"
 #include "kernels/backend/cpu/kv_store.hpp"
 #include "kernels/backend/cpu/step_plan.hpp"
@@ -41,6 +42,7 @@ class cpu_engine final : public engine {
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
   engine_counters counters() const override { return counters_; }
+  kv_transfer* transfer() override { return &transfer_; }
 
   // As a stage (kernels/stage.hpp).
   layer_range layers() const { return parts_.layers; }
@@ -80,6 +82,7 @@ class cpu_engine final : public engine {
   std::uint64_t chunk_of(std::uint64_t n, std::uint64_t k, std::uint32_t rows) const;
 
   parts parts_;
+  cpu_transfer transfer_;
   const attention_ops& attention_;
   const hyperparameters& shape_;
   engine_description description_;

@@ -3,10 +3,9 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <string>
-
-#include "kernels/engine.hpp"
 
 namespace troupe::kernels {
 
@@ -60,6 +59,16 @@ kv_layer kv_store::layer(std::uint32_t index) const {
   kv_layer layer = first_;
   layer.bytes += index * layer_bytes_;
   return layer;
+}
+
+void kv_store::copy_out(block_id block, std::uint8_t* to) const {
+  for (std::uint64_t at = 0; at < bytes_; at += layer_bytes_, to += first_.block_bytes)
+    std::memcpy(to, first_.bytes + at + block * first_.block_bytes, first_.block_bytes);
+}
+
+void kv_store::copy_in(block_id block, const std::uint8_t* from) {
+  for (std::uint64_t at = 0; at < bytes_; at += layer_bytes_, from += first_.block_bytes)
+    std::memcpy(first_.bytes + at + block * first_.block_bytes, from, first_.block_bytes);
 }
 
 }  // namespace troupe::kernels

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "config/outcome.hpp"
+#include "kernels/engine.hpp"
 #include "kernels/model/model.hpp"
 #include "kernels/ops/attention.hpp"
 
@@ -30,6 +31,11 @@ class kv_store {
   kv_layer layer(std::uint32_t index) const;
   std::uint32_t blocks() const { return blocks_; }
   std::uint64_t bytes() const { return bytes_; }
+  std::uint64_t block_bytes() const { return bytes_ / blocks_; }  // in all layers
+
+  // One block of all layers, layer after layer.
+  void copy_out(block_id block, std::uint8_t* to) const;
+  void copy_in(block_id block, const std::uint8_t* from);
 
  private:
   kv_store() = default;

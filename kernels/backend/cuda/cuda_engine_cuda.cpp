@@ -36,6 +36,7 @@ std::string class_of(int capability, gpu_numerics numerics, kv_type type) {
 
 cuda_engine::cuda_engine(parts from)
     : parts_(std::move(from)),
+      transfer_(*parts_.on, *parts_.kv, *parts_.copies),
       shape_(parts_.source->shape),
       here_(shard_of(shape_, parts_.part)),
       angles_(shape_.rope_dimension, shape_.rope_base, shape_.rope_linear_scale,

@@ -15,6 +15,7 @@
 
 #include "kernels/backend/cpu/step_plan.hpp"
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
+#include "kernels/backend/cuda/cuda_transfer_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
 #include "kernels/backend/cuda/device_watch.hpp"
 #include "kernels/backend/cuda/gpu_group_cuda.hpp"
@@ -55,6 +56,7 @@ class cuda_engine final : public engine {
   const engine_description& description() const override { return description_; }
   result<step_logits> step(std::span<const sequence_step> batch) override;
   engine_counters counters() const override { return counters_; }
+  kv_transfer* transfer() override { return &transfer_; }
 
   // As a stage (kernels/stage.hpp): begin() leaves the device at work, finish() waits for it.
   layer_range layers() const { return parts_.layers; }
@@ -65,7 +67,6 @@ class cuda_engine final : public engine {
   status prepare(std::span<const sequence_step> batch, std::span<const float> stream);
   status launch();
   status abandon();
-  // Blocks on their way out or in beside the steps; steps wait where they must.
   kv_copies& copies() { return *parts_.copies; }
 
  private:
@@ -131,6 +132,7 @@ class cuda_engine final : public engine {
   }
 
   parts parts_;
+  cuda_transfer transfer_;
   const hyperparameters& shape_;
   hyperparameters here_;  // this shard's heads and hidden values
   engine_description description_;

@@ -33,7 +33,7 @@ result<std::unique_ptr<kv_copies>> kv_copies::make(cuda_kv& store, const stream&
 }
 
 kv_copies::~kv_copies() {
-  if (copies_ != nullptr) (void)copies_->wait("ending copies of KV blocks");
+  if (copies_ != nullptr) (void)wait_for_all();
 }
 
 template <class Copy>
@@ -89,6 +89,19 @@ status kv_copies::wait(kv_copy copy) {
   for (running_copy& one : running_)
     if (one.id == copy) return one.done->wait();
   return {};
+}
+
+result<std::size_t> kv_copies::running() {
+  if (status s = forget_passed(); !s) return s.failure();
+  return running_.size();
+}
+
+status kv_copies::wait_for_first() {
+  return running_.empty() ? status{} : running_.front().done->wait();
+}
+
+status kv_copies::wait_for_all() {
+  return copies_->wait("waiting for copies of KV blocks");
 }
 
 status kv_copies::hold_back(const step_plan& plan) {

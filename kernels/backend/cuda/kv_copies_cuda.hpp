@@ -33,6 +33,11 @@ class kv_copies {
 
   result<bool> passed(kv_copy copy);
   status wait(kv_copy copy);
+  // How many have not passed.
+  result<std::size_t> running();
+  // For the one that passes first, where any is under way.
+  status wait_for_first();
+  status wait_for_all();
   // Before a step is launched.
   status hold_back(const step_plan& plan);
 

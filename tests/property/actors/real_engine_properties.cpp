@@ -5,59 +5,10 @@
 
 #include "kernels/evaluate/prefill.hpp"
 #include "kernels/sampler/sampler.hpp"
-#include "tests/property/actors/random_jobs.hpp"
-#include "tests/unit/kernels/engine_random_model.hpp"
+#include "tests/property/actors/real_bench.hpp"
 
 using namespace troupe;
 using namespace troupe::fakes;
-
-namespace {
-
-const kernels::testing::random_model& small_model() {
-  static const kernels::testing::random_model made{{.vocabulary = letters::size, .context = 96}};
-  return made;
-}
-
-struct real_bench : bench {
-  real_bench(const inference_settings& settings, std::uint64_t kv_blocks) : bench(settings) {
-    const std::uint64_t block =
-        kernels::cpu_memory_need(*small_model().get(), settings.kv).kv_block_bytes;
-    auto made = kernels::make_cpu_engine(
-        small_model().get(),
-        {.threads = 1, .kv_bytes = kv_blocks * block, .kv = settings.kv, .batch_tokens_max = 512});
-    REQUIRE(made.ok());
-    real = std::move(*made);
-    take(core.step(load_engine_message("model"), now));
-    take(core.engine_made(
-        "model", engine_facts{real->description(), std::make_shared<letters>(), {}, 1}, now));
-  }
-  void finish() {
-    for (int guard = 0; guard < 5000 && core.has_work(); ++guard) step_once();
-    RC_ASSERT(!core.has_work());
-  }
-  void step_once() {
-    now += time_point_us{1000};
-    const auto batch = core.plan(now);
-    if (!batch) return;
-    const auto logits = real->step(batch->steps);
-    RC_ASSERT(logits.ok());
-    take(core.absorb(*batch, logits, now));
-  }
-  std::unique_ptr<kernels::engine> real;
-};
-
-heard alone_for_real(job_wish job, kernels::kv_type kv) {
-  inference_settings settings;
-  settings.kv = kv;
-  settings.batch_tokens_max = 5;
-  real_bench b{settings, 6};
-  job.credit = 1000;
-  b.say(start_message(job));
-  b.finish();
-  return b.of(job);
-}
-
-}  // namespace
 
 TEST_CASE(
     "real engine: found prefixes, preemption, batches and chunks change no bit of an answer") {
@@ -65,7 +16,7 @@ TEST_CASE(
   CHECK(rc::check("real interleaving", [&] {
     inference_settings settings = random_settings();
     settings.kv = *rc::gen::element(kernels::kv_type::f16, kernels::kv_type::q8_0);
-    real_bench b{settings, pick<std::uint64_t>(6, 12)};
+    real_bench b{settings, small_engine(pick<std::uint64_t>(6, 12), settings.kv)};
     std::vector<job_wish> jobs;
     for (int i = pick(2, 6); i > 0; --i) {
       job_wish job = random_job(i);
@@ -111,7 +62,7 @@ TEST_CASE(
     inference_settings settings = random_settings();
     settings.kv = *rc::gen::element(kernels::kv_type::f16, kernels::kv_type::q8_0);
     settings.score_bytes_max = letters::size * sizeof(float) * pick<std::uint64_t>(1, 40);
-    real_bench b{settings, 12};
+    real_bench b{settings, small_engine(12, settings.kv)};
     std::vector<job_wish> jobs;
     for (int i = pick(1, 5); i > 0; --i) {
       jobs.push_back(random_job(i));

@@ -277,3 +277,22 @@ TEST_CASE("engine source: looking for GPUs answers, whatever this machine has") 
   else
     CHECK(devices.failure().code == error_code::unsupported);
 }
+
+TEST_CASE("engine source: host memory behind the KV store, as much as is asked for") {
+  one_model model;
+  inference_settings settings = asking_for(engine_choice::cpu);
+  const auto made_with = [&](std::uint64_t bytes, cuda_maker maker) {
+    settings.kv_host_bytes = bytes;
+    auto made = make_engine_source(settings, std::move(maker))->make(model.wish);
+    REQUIRE(made.ok());
+    return std::move(*made);
+  };
+  CHECK(made_with(0, gpu(false)).facts.host_places == 0);
+  const made_engine some = made_with(1 << 20, gpu(false));
+  CHECK(some.facts.host_places == (1 << 20) / some.facts.host_block_bytes);
+  CHECK(some.facts.host_block_bytes ==
+        some.facts.description.kv_bytes / some.facts.description.kv_blocks);
+  CHECK(made_with(1, gpu(false)).facts.host_places == 0);  // less than a block: served without
+  settings.engine = engine_choice::cuda;
+  CHECK(made_with(1 << 20, gpu(false)).facts.host_places == 0);  // an engine that has no transfer
+}
