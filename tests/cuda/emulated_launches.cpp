@@ -2,9 +2,9 @@
 // the host, now or when a recording is played.
 #include <cuda_runtime_api.h>
 
-#include "kernels/backend/cuda/attention_bodies.hpp"
-#include "kernels/backend/cuda/launches.hpp"
-#include "kernels/backend/cuda/merge_spans_body.hpp"
+#include "kernels/backend/cuda/bodies/attention_bodies.hpp"
+#include "kernels/backend/cuda/bodies/launches.hpp"
+#include "kernels/backend/cuda/bodies/merge_spans_body.hpp"
 #include "tests/cuda/played_runtime.hpp"
 #include "tests/unit/kernels/cuda_emulation.hpp"
 #include "tests/unit/kernels/cuda_half_emulation.hpp"

@@ -3,7 +3,7 @@
 #include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
 
-#include "kernels/backend/cuda/launches.hpp"
+#include "kernels/backend/cuda/bodies/launches.hpp"
 #include "tests/cuda/real_device.hpp"
 #include "tests/unit/kernels/cuda_best_rows.hpp"
 #include "tests/unit/kernels/cuda_half_problems.hpp"

@@ -80,14 +80,14 @@ def dead_headers(tree):
             if path.endswith((".hpp", ".cuh")) and path not in included]
 
 
-NEEDS_CUDA = re.compile(r"^kernels/backend/cuda/(\w+\.cu|\w+_cuda\.cpp)$|^tests/cuda/")
+NEEDS_CUDA = re.compile(r"^kernels/backend/cuda/(\w+/)?(\w+\.cu|\w+_cuda\.cpp)$|^tests/cuda/")
 
 
 def dead_sources(tree, build_rules):
     """build_rules: the text of the generated build file. Fuzz targets are built by a preset of their own; what needs CUDA is
     built where nvcc is found."""
     wrong = []
-    without_cuda = "/kernels/backend/cuda/rows.cu" not in build_rules
+    without_cuda = "/kernels/backend/cuda/bodies/rows.cu" not in build_rules
     for path in sorted(tree):
         if not path.endswith((".cpp", ".cu")):
             continue

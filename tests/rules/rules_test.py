@@ -42,7 +42,7 @@ class RulesTest(unittest.TestCase):
         self.assertEqual(rules.dead_sources(tree, "build x.o: CXX /src/config/a.cpp"), [])
         self.assert_found(rules.dead_sources(tree, "build x.o: CXX /src/config/c.cpp"), "config/a.cpp")
         kernel = {"kernels/backend/cuda/a.cu": "", "kernels/backend/cuda/b_cuda.cpp": "", "kernels/backend/cuda/c.cpp": ""}
-        self.assertEqual(len(rules.dead_sources(kernel, "/kernels/backend/cuda/rows.cu")), 3)  # nvcc was found
+        self.assertEqual(len(rules.dead_sources(kernel, "/kernels/backend/cuda/bodies/rows.cu")), 3)  # nvcc was found
         self.assert_found(rules.dead_sources(kernel, ""), "c.cpp")
         self.assertEqual(len(rules.dead_sources(kernel, "")), 1)
         self.assert_found(rules.dead_scripts({"tools/lonely": "#!/bin/sh\n", "README.md": "none"}), "tools/lonely")

@@ -5,8 +5,8 @@
 #include <functional>
 #include <random>
 
-#include "kernels/backend/cuda/launches.hpp"
-#include "kernels/backend/cuda/runtime_cuda.hpp"
+#include "kernels/backend/cuda/bodies/launches.hpp"
+#include "kernels/backend/cuda/devices/runtime_cuda.hpp"
 
 namespace troupe::kernels {
 namespace {

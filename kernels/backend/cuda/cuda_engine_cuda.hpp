@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "kernels/backend/cpu/step_plan.hpp"
+#include "kernels/backend/cuda/bodies/launches.hpp"
 #include "kernels/backend/cuda/cuda_kv_cuda.hpp"
 #include "kernels/backend/cuda/cuda_transfer_cuda.hpp"
 #include "kernels/backend/cuda/cuda_weights_cuda.hpp"
-#include "kernels/backend/cuda/device_watch.hpp"
-#include "kernels/backend/cuda/gpu_group_cuda.hpp"
+#include "kernels/backend/cuda/devices/device_watch.hpp"
+#include "kernels/backend/cuda/devices/gpu_group_cuda.hpp"
 #include "kernels/backend/cuda/kv_copies_cuda.hpp"
-#include "kernels/backend/cuda/launches.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
 #include "kernels/ops/rope.hpp"
 #include "kernels/stage.hpp"

@@ -6,9 +6,9 @@
 #include <span>
 #include <string>
 
-#include "kernels/backend/cuda/attention_places.hpp"
+#include "kernels/backend/cuda/bodies/attention_places.hpp"
+#include "kernels/backend/cuda/devices/runtime_cuda.hpp"
 #include "kernels/backend/cuda/kv_compaction.hpp"
-#include "kernels/backend/cuda/runtime_cuda.hpp"
 #include "kernels/model/model.hpp"
 
 namespace troupe::kernels::cuda {

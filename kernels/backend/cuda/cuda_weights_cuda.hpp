@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/backend/cuda/runtime_cuda.hpp"
+#include "kernels/backend/cuda/bodies/weight_planes.hpp"
+#include "kernels/backend/cuda/devices/runtime_cuda.hpp"
 #include "kernels/backend/cuda/shard.hpp"
-#include "kernels/backend/cuda/weight_planes.hpp"
 #include "kernels/engine.hpp"
 #include "kernels/model/model.hpp"
 

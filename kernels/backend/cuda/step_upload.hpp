@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kernels/backend/cpu/step_plan.hpp"
-#include "kernels/backend/cuda/attention_places.hpp"
+#include "kernels/backend/cuda/bodies/attention_places.hpp"
 #include "kernels/backend/cuda/step_graphs.hpp"
 
 namespace troupe::kernels::cuda {

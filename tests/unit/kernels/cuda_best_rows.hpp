@@ -6,7 +6,7 @@
 
 #include <limits>
 
-#include "kernels/backend/cuda/best_bodies.hpp"
+#include "kernels/backend/cuda/bodies/best_bodies.hpp"
 #include "tests/unit/kernels/cuda_pages.hpp"
 
 namespace troupe::kernels::testing {

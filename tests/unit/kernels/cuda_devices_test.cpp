@@ -3,8 +3,8 @@
 
 #include <future>
 
-#include "kernels/backend/cuda/device_watch.hpp"
-#include "kernels/backend/cuda/gpu_choice.hpp"
+#include "kernels/backend/cuda/devices/device_watch.hpp"
+#include "kernels/backend/cuda/devices/gpu_choice.hpp"
 
 using namespace troupe::kernels;
 using namespace troupe::kernels::cuda;

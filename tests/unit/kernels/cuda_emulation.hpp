@@ -1,5 +1,5 @@
-// Runs kernel bodies (kernels/backend/cuda/body_math.hpp) on the host: block after block, and in
-// each step thread after thread.
+// Runs kernel bodies (kernels/backend/cuda/bodies/body_math.hpp) on the host: block after block,
+// and in each step thread after thread.
 //
 // A step's threads run in an order that the caller chooses, so that a missing barrier, or two
 // threads that write one place, shows as another answer; shared memory begins as NaN, so that what
@@ -18,7 +18,7 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/backend/cuda/tile_bodies.hpp"
+#include "kernels/backend/cuda/bodies/tile_bodies.hpp"
 #include "kernels/sampler/philox.hpp"
 
 namespace troupe::kernels::testing {

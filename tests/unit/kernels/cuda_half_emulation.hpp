@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "kernels/backend/cuda/half_tile_body.hpp"
+#include "kernels/backend/cuda/bodies/half_tile_body.hpp"
 #include "tests/unit/kernels/cuda_emulation.hpp"
 
 namespace troupe::kernels::testing {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "kernels/backend/cuda/half_product_bodies.hpp"
+#include "kernels/backend/cuda/bodies/half_product_bodies.hpp"
 #include "tests/unit/kernels/cuda_problems.hpp"
 
 namespace troupe::kernels::testing {

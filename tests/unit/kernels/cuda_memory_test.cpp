@@ -1,10 +1,10 @@
 // The CUDA backend's decisions about memory, without a device.
 #include <doctest/doctest.h>
 
+#include "kernels/backend/cuda/devices/memory_pools.hpp"
+#include "kernels/backend/cuda/devices/resident_models.hpp"
+#include "kernels/backend/cuda/devices/runtime_verdict.hpp"
 #include "kernels/backend/cuda/kv_compaction.hpp"
-#include "kernels/backend/cuda/memory_pools.hpp"
-#include "kernels/backend/cuda/resident_models.hpp"
-#include "kernels/backend/cuda/runtime_verdict.hpp"
 #include "kernels/backend/cuda/step_upload.hpp"
 #include "tests/unit/kernels/cuda_played_memory.hpp"
 

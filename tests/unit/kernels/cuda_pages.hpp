@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/backend/cuda/kv_bodies.hpp"
+#include "kernels/backend/cuda/bodies/kv_bodies.hpp"
 #include "kernels/ops/row_ops.hpp"
 #include "tests/unit/kernels/cuda_emulation.hpp"
 

@@ -4,7 +4,7 @@
 #include <cassert>
 #include <map>
 
-#include "kernels/backend/cuda/memory_pools.hpp"
+#include "kernels/backend/cuda/devices/memory_pools.hpp"
 
 namespace troupe::kernels::testing {
 

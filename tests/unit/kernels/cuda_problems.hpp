@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/backend/cuda/product_bodies.hpp"
+#include "kernels/backend/cuda/bodies/product_bodies.hpp"
 #include "kernels/gguf/row_codec.hpp"
 #include "kernels/ops/matmul.hpp"
 #include "tests/unit/kernels/cuda_emulation.hpp"

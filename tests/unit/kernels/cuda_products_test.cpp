@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/backend/cuda/row_bodies.hpp"
+#include "kernels/backend/cuda/bodies/row_bodies.hpp"
 #include "tests/unit/kernels/cuda_problems.hpp"
 
 using namespace troupe::kernels;

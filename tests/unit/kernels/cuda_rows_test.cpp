@@ -7,9 +7,9 @@
 #include <random>
 #include <vector>
 
-#include "kernels/backend/cuda/attention_bodies.hpp"
-#include "kernels/backend/cuda/merge_spans_body.hpp"
-#include "kernels/backend/cuda/row_bodies.hpp"
+#include "kernels/backend/cuda/bodies/attention_bodies.hpp"
+#include "kernels/backend/cuda/bodies/merge_spans_body.hpp"
+#include "kernels/backend/cuda/bodies/row_bodies.hpp"
 #include "kernels/gguf/row_codec.hpp"
 #include "kernels/ops/lane_sum.hpp"
 #include "tests/unit/kernels/cuda_pages.hpp"
