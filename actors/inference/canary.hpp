@@ -22,9 +22,10 @@ result<std::vector<kernels::token_id>> run_canary(kernels::engine& engine,
 // How far two classes may be apart where one rounds otherwise than the other: a share of the
 // standard deviation of the processor's logits in that step. Rounding moves a logit by some share
 // of that deviation, whatever the model's scale; it moved none by more than 0.11 of it in the
-// project's own model (Q8_0, 36 steps, the class `tensor` on the host, 2026-11-28), and where each
-// moves by 1/8 at most, the processor's best is behind another by 1/4 at most. A logit that has
-// nothing to do with the processor's is about four deviations behind.
+// project's own model (Q8_0, 36 steps, the class `tensor` on the host, 2026-11-28; larger models
+// were not measured), and where each moves by 1/8 at most, the processor's best is behind another
+// by 1/4 at most. A logit that has nothing to do with the processor's is about four deviations
+// behind.
 inline constexpr double canary_distance_max = 0.25;
 
 // The largest distance at which the processor's token was behind the best of the engine under test,

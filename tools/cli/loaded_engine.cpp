@@ -25,13 +25,16 @@ void add_engine_options(CLI::App& command, engine_request& request) {
   command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
       ->check(CLI::Range(-1, 255));
-  const std::map<std::string, kernels::gpu_numerics> numerics = {
-      {"exact", kernels::gpu_numerics::exact}, {"tensor", kernels::gpu_numerics::tensor}};
   command
-      .add_option("--numerics", request.cuda.numerics,
-                  "how a GPU multiplies matrices: exact (default), in the processor's order; "
-                  "tensor, in float16 and bfloat16 on the tensor cores")
-      ->transform(CLI::CheckedTransformer(numerics));
+      .add_option_function<std::string>(
+          "--numerics",
+          [&request](const std::string& word) {
+            request.cuda.numerics =
+                word == "tensor" ? kernels::gpu_numerics::tensor : kernels::gpu_numerics::exact;
+          },
+          "how a GPU multiplies matrices: exact (default), in the processor's order; tensor, in "
+          "float16 and bfloat16 on the tensor cores")
+      ->check(CLI::IsMember({"exact", "tensor"}));
   command
       .add_option("--graphs", request.cuda.graphs_max,
                   "decode steps that a GPU keeps recorded; 0 starts every kernel by itself")

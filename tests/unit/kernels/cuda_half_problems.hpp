@@ -105,7 +105,7 @@ struct half_problem : problem {
     const double ux = bfloat() ? 0x1p-8 : 0x1p-11, uw = quantized(type) ? 0x1p-11 : 0;
     const double tiny_x = bfloat() ? 0x1p-134 : std::ldexp(1.0, -25 - exponent);
     const double tiny_w = quantized(type) ? 0x1p-25 : 0;
-    const double adds = static_cast<double>((k + 63) / 64 * 64 + 10) * 0x1p-23;
+    const double adds = static_cast<double>(half_width(k) + 10) * 0x1p-23;
     double products = 0, xs = 0, ws = 0;
     for (std::uint64_t at = 0; at < k; ++at) {
       const double a = std::abs(x[m * k + at]), b = std::abs(decoded[i * k + at]);

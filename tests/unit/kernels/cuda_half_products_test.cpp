@@ -42,7 +42,7 @@ template <tensor_type Type>
 std::vector<float> check_all(half_problem&& p, thread_order order) {
   prepare(p, order);
   const std::string name = "order " + std::to_string(static_cast<int>(order));
-  const auto a = p.check(
+  auto a = p.check(
       "few " + name, [&](const auto& w) { few<Type, 1>(w, order); }, true);
   p.check(
       "few 16 " + name, [&](const auto& w) { few<Type, 2>(w, order); }, true);
