@@ -1,7 +1,6 @@
 #include "tools/cli/loaded_engine.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace troupe::cli {
 
@@ -15,16 +14,32 @@ void add_engine_options(CLI::App& command, engine_request& request) {
           "--variant", request.variant,
           "instruction set: reference, portable, avx2, avx512, amx; the machine's best by default")
       ->check(CLI::IsMember({"reference", "portable", "avx2", "avx512", "amx"}));
-  const std::map<std::string, kernels::kv_type> types = {{"f16", kernels::kv_type::f16},
-                                                         {"q8_0", kernels::kv_type::q8_0}};
-  command.add_option("--kv-type", request.kv, "how keys and values are kept: f16 (default), q8_0")
-      ->transform(CLI::CheckedTransformer(types));
+  command
+      .add_option_function<std::string>(
+          "--kv-type",
+          [&request](const std::string& word) {
+            request.kv = word == "q8_0" ? kernels::kv_type::q8_0 : kernels::kv_type::f16;
+          },
+          "how keys and values are kept: f16 (default), q8_0")
+      ->check(CLI::IsMember({"f16", "q8_0"}));
   command.add_option("--engine", request.engine, "what computes: cpu, or cuda, a GPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}));
   command.add_option("--device", request.cuda.device, "which GPU, as CUDA counts them; -1 chooses")
       ->capture_default_str()
       ->check(CLI::Range(-1, 255));
+  command.add_option("--devices", request.cuda.devices, "GPUs over which the model is spread: 0,1")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 255));
+  command
+      .add_option_function<std::string>(
+          "--spread",
+          [&request](const std::string& word) {
+            request.cuda.spread =
+                word == "tensors" ? kernels::gpu_spread::tensors : kernels::gpu_spread::layers;
+          },
+          "what each of several GPUs has: layers (default), or tensors, a part of every matrix")
+      ->check(CLI::IsMember({"layers", "tensors"}));
   command
       .add_option_function<std::string>(
           "--numerics",
