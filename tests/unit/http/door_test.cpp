@@ -195,6 +195,13 @@ TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break 
   known.set_name("tiny");
   engine.set_steps(40);
   engine.set_steps_replayed(30);
+  engine.set_host_blocks(10);
+  engine.set_host_blocks_used(7);
+  engine.set_host_block_bytes(100);
+  engine.set_host_blocks_copied_out(9);
+  engine.set_host_blocks_restored(2);
+  engine.set_host_blocks_dropped(1);
+  engine.set_prefix_tokens_restored(32);
   proto::StageShown& stage = *node.mutable_status()->add_stages();
   stage.set_head("mainpc");
   stage.set_model_digest("d");
@@ -222,6 +229,13 @@ TEST_CASE("metrics are Prometheus' text: histograms add up, labels cannot break 
   told("troupe_kv_cache_usage_perc{model_name=\"tiny\"} 0.25");
   told("troupe_engine_steps_total{model_name=\"tiny\"} 40");
   told("troupe_engine_steps_replayed_total{model_name=\"tiny\"} 30");
+  told("troupe_kv_host_bytes{model_name=\"tiny\"} 700");
+  told("troupe_kv_host_blocks{model_name=\"tiny\"} 7");
+  told("troupe_kv_host_blocks_max{model_name=\"tiny\"} 10");
+  told("troupe_kv_host_blocks_copied_out_total{model_name=\"tiny\"} 9");
+  told("troupe_kv_host_blocks_restored_total{model_name=\"tiny\"} 2");
+  told("troupe_kv_host_blocks_dropped_total{model_name=\"tiny\"} 1");
+  told("troupe_kv_host_restored_tokens_total{model_name=\"tiny\"} 32");
   told("troupe_stage_memory_bytes{head=\"mainpc\",model_name=\"tiny\"} 724");
   told("troupe_stage_steps_total{head=\"mainpc\",model_name=\"tiny\"} 9");
   told("troupe_stage_step_seconds_total{head=\"mainpc\",model_name=\"tiny\"} 2.5");
