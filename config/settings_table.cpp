@@ -159,6 +159,9 @@ constexpr setting_row rows[] = {
      "Above it a GPU is too warm: new jobs go to other nodes where these would do as well, until "
      "it "
      "is 5 degrees below. 0 never is; needs NVML and monitoring."},
+    {"gpu.partial", flag, "", "true", 0, 0, false,
+     "Whether a model that is larger than a GPU's memory has its first layers there and the others "
+     "on the processor; else the processor has all."},
     {"gpu.numerics", text, "", "exact", 1, 8, false,
      "How a GPU multiplies matrices: exact, in the processor's order; tensor, in float16 and "
      "bfloat16 on the tensor cores, a numerics class of its own.",

@@ -14,9 +14,8 @@ namespace {
 
 class configured_engine_source final : public engine_source {
  public:
-  configured_engine_source(const inference_settings& settings, cuda_maker on_gpu,
-                           stage_opener remote)
-      : settings_(settings), on_gpu_(std::move(on_gpu)), remote_(std::move(remote)) {}
+  configured_engine_source(const inference_settings& settings, gpu_doors gpu, stage_opener remote)
+      : settings_(settings), gpu_(settings, std::move(gpu)), remote_(std::move(remote)) {}
 
   result<made_engine> make(const proto::LoadEngine& wish) override {
     const auto begin = std::chrono::steady_clock::now();
@@ -38,26 +37,13 @@ class configured_engine_source final : public engine_source {
     engine_settings.batch_tokens_max = settings_.batch_tokens_max;
     engine_settings.variant = settings_.variant;
     engine_settings.affinity = settings_.affinity;
+    refused_.reset();
+    auto judged = wish.stages().empty() ? make_whole(*weights, engine_settings, need, wish)
+                                        : make_in_parts(*weights, engine_settings, *own, wish);
+    if (!judged) return judged.failure();
     made_engine made;
-    const bool whole = wish.stages().empty();
-    if (whole && settings_.engine != engine_choice::cpu) {
-      refused_.reset();
-      made = make_on_gpu(*weights, engine_settings, need);
-      if (made.engine == nullptr && wish.refuse_full_gpu() && refused_ &&
-          refused_->code == error_code::resource_exhausted)
-        return *refused_;
-    }
-    if (made.engine == nullptr) {
-      if (const auto more = fit_processor(engine_settings, need)) return *more;
-      engine_settings.layers = *own;
-      auto engine = whole ? kernels::make_cpu_engine(*weights, engine_settings)
-                          : make_in_parts(*weights, engine_settings, wish);
-      if (!engine) return engine.failure();
-      made.engine = std::move(*engine);
-      auto canary = run_canary(*made.engine, *(*weights)->words, settings_.canary_tokens);
-      if (!canary) return canary.failure();
-      made.facts.canary_ids = std::move(*canary);
-    }
+    made.engine = std::move(judged->engine);
+    made.facts.canary_ids = std::move(judged->canary);
     made.facts.description = made.engine->description();
     open_host_memory(made);
     made.facts.words = (*weights)->words;
@@ -109,24 +95,77 @@ class configured_engine_source final : public engine_source {
     return kernels::layer_range{0, layers - static_cast<std::uint32_t>(elsewhere)};
   }
 
-  // Own layers first; the other nodes open theirs one after the other.
-  result<std::unique_ptr<kernels::engine>> make_in_parts(
-      const std::shared_ptr<const kernels::model>& weights,
-      const kernels::engine_settings& settings, const proto::LoadEngine& wish) {
-    auto here = kernels::make_cpu_stage(weights, settings);
-    if (!here) return here.failure();
+  using weights_ptr = gpu_engines::weights_ptr;
+  using judged_engine = gpu_engines::judged_engine;
+  bool may_use_gpu() const { return settings_.engine != engine_choice::cpu; }
+
+  // On a GPU where one is asked for and takes it, else on the processor.
+  result<judged_engine> make_whole(const weights_ptr& weights, kernels::engine_settings settings,
+                                   const kernels::memory_need& need,
+                                   const proto::LoadEngine& wish) {
+    if (may_use_gpu()) {
+      auto made = gpu_.whole(weights, settings, need);
+      if (!made && made.failure().code == error_code::resource_exhausted) {
+        if (wish.refuse_full_gpu()) return made;
+        if (settings_.gpu_partial && settings_.cuda.devices.size() < 2)
+          made = gpu_.partly(weights, settings, need);
+      }
+      if (made) return made;
+      refuse(made.failure());
+    }
+    if (const auto more = fit_processor(settings, need)) return *more;
+    auto engine = kernels::make_cpu_engine(weights, settings);
+    if (!engine) return engine.failure();
+    return with_canary(std::move(*engine), *weights);
+  }
+
+  result<judged_engine> with_canary(std::unique_ptr<kernels::engine> engine,
+                                    const kernels::model& weights) const {
+    auto canary = run_canary(*engine, *weights.words, settings_.canary_tokens);
+    if (!canary) return canary.failure();
+    return judged_engine{std::move(engine), std::move(*canary)};
+  }
+
+  // Own layers on a GPU if one takes them and the whole then answers as the processor does.
+  result<judged_engine> make_in_parts(const weights_ptr& weights, kernels::engine_settings settings,
+                                      kernels::layer_range own, const proto::LoadEngine& wish) {
+    settings.layers = own;
+    if (may_use_gpu()) {
+      auto first = gpu_.part(weights, settings);
+      if (!first) {
+        refuse(first.failure());
+      } else {
+        auto made = make_behind(std::move(*first), weights, settings, wish);
+        if (!made) return made;
+        const status right = gpu_.judge(weights, settings, 0, made->canary);
+        if (right) return made;
+        refuse(right.failure());
+      }
+    }
+    const kernels::memory_need need = kernels::cpu_memory_need(*weights, settings.kv, own);
+    if (const auto more = fit_processor(settings, need)) return *more;
+    auto first = kernels::make_cpu_stage(weights, settings);
+    if (!first) return first.failure();
+    return make_behind(std::move(*first), weights, settings, wish);
+  }
+
+  // The other nodes open theirs one after the other.
+  result<judged_engine> make_behind(std::unique_ptr<kernels::stage> first,
+                                    const weights_ptr& weights,
+                                    const kernels::engine_settings& settings,
+                                    const proto::LoadEngine& wish) {
     remote_stage_wish next;
     next.digest = wish.model_digest();
-    next.kv_blocks = (*here)->description().kv_blocks;
+    next.kv_blocks = first->description().kv_blocks;
     next.kv = settings.kv;
     next.batch_tokens_max = settings.batch_tokens_max;
     next.vocabulary = weights->shape.vocabulary;
     next.embedding = weights->shape.embedding;
     next.open_wait = settings_.stage_open_wait;
     next.step_wait = settings_.stage_step_wait;
-    next.layers.end = (*here)->layers().end;
+    next.layers.end = first->layers().end;
     std::vector<std::unique_ptr<kernels::stage>> stages;
-    stages.push_back(std::move(*here));
+    stages.push_back(std::move(first));
     for (const proto::StagePart& part : wish.stages()) {
       next.node = part.node();
       next.layers = {next.layers.end, next.layers.end + part.layers()};
@@ -135,78 +174,9 @@ class configured_engine_source final : public engine_source {
       if (!opened) return opened.failure();
       stages.push_back(std::move(*opened));
     }
-    return kernels::make_split_engine(weights, settings.batch_tokens_max, std::move(stages));
-  }
-
-  // Without an engine where the GPU is refused.
-  made_engine make_on_gpu(const std::shared_ptr<const kernels::model>& weights,
-                          const kernels::engine_settings& settings,
-                          const kernels::memory_need& need) {
-    made_engine made;
-    auto engine = on_gpu_(weights, settings, settings_.cuda);
-    if (!engine) return refuse(engine.failure());
-    auto canary = run_canary(**engine, *weights->words, settings_.canary_tokens);
-    if (!canary) return refuse(canary.failure());
-    const std::uint64_t judge_kv = need.kv_block_bytes * canary_blocks(**engine);
-    const std::uint64_t room = settings_.processor_bytes_max;
-    const bool fits = room == 0 || need.weight_bytes + judge_kv <= room;
-    const status right = fits ? judge_whole(weights, settings, judge_kv, **engine, *canary)
-                              : judge_by_ranges(weights, settings, room, *canary);
-    if (!right) return refuse(right.failure());
-    if ((*engine)->description().kv_bytes < settings.kv_bytes)
-      spdlog::info("gpu_kv_smaller bytes={} asked={}", (*engine)->description().kv_bytes,
-                   settings.kv_bytes);
-    made.engine = std::move(*engine);
-    made.facts.canary_ids = std::move(*canary);
-    return made;
-  }
-
-  static error wrong_canary() {
-    return {error_code::internal, "the GPU's canary is not the processor's",
-            "this GPU or its driver computes differently: do not use it"};
-  }
-
-  // In the processor's order of arithmetic tokens must be equal; in an order of its own an engine
-  // may choose otherwise at a near-tie, so that its logits are judged along the processor's tokens.
-  status judge_whole(const std::shared_ptr<const kernels::model>& weights,
-                     kernels::engine_settings settings, std::uint64_t kv_bytes,
-                     kernels::engine& on_gpu, const std::vector<kernels::token_id>& canary) const {
-    settings.kv_bytes = kv_bytes;
-    auto processor = kernels::make_cpu_engine(weights, settings);
-    if (!processor) return processor.failure();
-    auto wanted = run_canary(**processor, *weights->words, settings_.canary_tokens);
-    if (!wanted) return wanted.failure();
-    if (settings_.cuda.numerics == kernels::gpu_numerics::exact)
-      return canary == *wanted ? status{} : wrong_canary();
-    const auto behind = walk_along_canary(on_gpu, **processor, *weights->words, *wanted);
-    if (!behind) return behind.failure();
-    spdlog::info(
-        "gpu_canary class={} judged=\"logits along the processor's tokens\" tokens={} equal={} "
-        "behind={:.3f} allowed={}",
-        on_gpu.description().numerics_class, wanted->size(), canary == *wanted, *behind,
-        canary_distance_max);
-    return {};
-  }
-
-  // A model that the GPU's memory holds and the processor's does not.
-  status judge_by_ranges(const std::shared_ptr<const kernels::model>& weights,
-                         const kernels::engine_settings& settings, std::uint64_t room,
-                         const std::vector<kernels::token_id>& canary) const {
-    const auto behind = judge_in_ranges(weights, settings, room / 2, canary);
-    if (!behind) return behind.failure();
-    const bool exact = settings_.cuda.numerics == kernels::gpu_numerics::exact;
-    spdlog::info(
-        "gpu_canary judged=\"in ranges of layers, the model being too large\" behind={:.3f}",
-        *behind);
-    return *behind <= (exact ? 0.0 : canary_distance_max) ? status{} : wrong_canary();
-  }
-
-  // As many as run_canary() can use, no more than the engine under test has: both are then cut to
-  // the same prompt and count.
-  std::uint64_t canary_blocks(const kernels::engine& on) const {
-    constexpr std::uint64_t prompt_tokens_max = 16;
-    return std::min<std::uint64_t>(kernels::blocks_for(prompt_tokens_max + settings_.canary_tokens),
-                                   on.description().kv_blocks);
+    auto engine = kernels::make_split_engine(weights, settings.batch_tokens_max, std::move(stages));
+    if (!engine) return engine.failure();
+    return with_canary(std::move(*engine), *weights);
   }
 
   // Where it cannot be had the model is served all the same.
@@ -228,26 +198,25 @@ class configured_engine_source final : public engine_source {
   }
 
   // A GPU that is absent is news only to who asked for it; one that computes wrongly always is.
-  made_engine refuse(const error& why) {
+  void refuse(const error& why) {
     refused_ = why;
     if (settings_.engine == engine_choice::cuda || why.code != error_code::unsupported)
       spdlog::warn("gpu_refused reason=\"{}\": the processor computes", why.text());
     else
       spdlog::info("gpu_not_used reason=\"{}\"", why.text());
-    return {};
   }
 
   inference_settings settings_;
-  cuda_maker on_gpu_;
+  gpu_engines gpu_;
   stage_opener remote_;
   std::optional<error> refused_;  // why the last model was not made on a GPU
 };
 
 }  // namespace
 
-std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings,
-                                                  cuda_maker on_gpu, stage_opener remote) {
-  return std::make_shared<configured_engine_source>(settings, std::move(on_gpu), std::move(remote));
+std::shared_ptr<engine_source> make_engine_source(const inference_settings& settings, gpu_doors gpu,
+                                                  stage_opener remote) {
+  return std::make_shared<configured_engine_source>(settings, std::move(gpu), std::move(remote));
 }
 
 }  // namespace troupe

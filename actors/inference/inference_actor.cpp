@@ -159,7 +159,7 @@ role_handle spawn_inference(caf::actor_system& system, const inference_settings&
     };
   plan.make = [settings, &office, load = std::move(load),
                remote](notify_self notify) -> std::unique_ptr<role> {
-    inference_aside aside{make_engine_source(settings, kernels::make_cuda_engine, remote),
+    inference_aside aside{make_engine_source(settings, {}, remote),
                           std::make_unique<background_thread>(),
                           std::make_unique<background_thread>()};
     return std::make_unique<inference_role>(settings, office, std::move(notify), std::move(aside),

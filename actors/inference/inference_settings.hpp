@@ -29,6 +29,7 @@ struct inference_settings {
   std::string variant;        // instruction set; empty: the best of this machine
   engine_choice engine = engine_choice::cpu;
   kernels::cuda_settings cuda;
+  bool gpu_partial = true;  // a model that a GPU has no room for: its first layers, if no more
   // Weights and KV of a model that a GPU was to take and did not; 0: as the loader allows.
   std::uint64_t processor_bytes_max = 0;
   std::uint32_t batch_tokens_max = 512;         // in one step

@@ -127,6 +127,7 @@ inference_settings inference_part(const settings& from) {
   const std::uint64_t memory = from.bytes("models.memory_max");
   if (out.engine != engine_choice::cpu)
     out.processor_bytes_max = memory > 0 ? memory : usual_model_bytes();
+  out.gpu_partial = from.flag("gpu.partial");
   out.cuda.device = bounded<int>(from.integer("gpu.device"));
   for (const std::int64_t index : from.integers("gpu.devices"))
     out.cuda.devices.push_back(static_cast<int>(index));

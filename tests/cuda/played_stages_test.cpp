@@ -74,3 +74,33 @@ TEST_CASE("played GPU: first layers on it and the others on the processor, or th
     CHECK(both_engines::unlike(expected->values, given->values) == 0);
   }
 }
+
+TEST_CASE("played GPU: as many first layers fit as can be made, and hardly one more") {
+  const random_model weights{recipe{.layers = 12, .embedding = 256, .feed_forward = 1024}};
+  const std::size_t usual = the_played_device().bytes, before = the_played_device().bytes_used;
+  const std::uint64_t block = cpu_memory_need(*weights.get()).kv_block_bytes;
+  const engine_settings settings{.kv_bytes = 100 * block, .batch_tokens_max = 32};
+  const cuda_settings cuda{.memory = {.pool_small_bytes = 1 << 20,
+                                      .pool_medium_bytes = 1 << 20,
+                                      .pool_large_bytes = 1 << 20,
+                                      .reserve_bytes = 0}};
+  const auto fit_in = [&](std::uint64_t mib) {
+    the_played_device().bytes = before + (mib << 20);
+    const auto fit = cuda_layers_that_fit(*weights.get(), settings, cuda);
+    REQUIRE(fit.ok());
+    return *fit;
+  };
+  CHECK(fit_in(100) == 0);  // scratch for spans takes 128
+  CHECK(fit_in(1000) == 12);
+  const std::uint32_t some = fit_in(160);
+  CHECK(some > 2);
+  CHECK(some < 12);
+  engine_settings part = settings;
+  part.layers = {0, some};
+  part.kv_bytes = 100 * block / 12 * some;
+  const auto made = make_cuda_stage(weights.get(), part, cuda);
+  CHECK_MESSAGE(made.ok(), (made.ok() ? "" : made.failure().text()));
+  the_played_device().bytes = usual;
+  CHECK(cuda_layers_that_fit(*weights.get(), settings, {.device = 3}).failure().code ==
+        error_code::invalid_argument);
+}

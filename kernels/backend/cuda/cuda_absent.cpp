@@ -28,6 +28,11 @@ result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model>, con
   return absent();
 }
 
+result<std::uint32_t> cuda_layers_that_fit(const model&, const engine_settings&,
+                                           const cuda_settings&) {
+  return absent();
+}
+
 // NOLINTEND(performance-unnecessary-value-param)
 
 result<cuda_bench_report> bench_cuda(const cuda_settings&, const cuda_bench_request&) {

@@ -120,4 +120,20 @@ result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model> weig
   return std::unique_ptr<stage>(std::make_unique<cuda_stage>(std::move(*made)));
 }
 
+result<std::uint32_t> cuda_layers_that_fit(const model& weights, const engine_settings& settings,
+                                           const cuda_settings& cuda) {
+  auto on = cuda::device::open(cuda);
+  if (!on) return on.failure();
+  const std::uint64_t room = (*on)->largest({}), layers = weights.shape.layers;
+  const auto need = [&](std::uint32_t count) {
+    const layer_range range{0, count};
+    return cuda::cuda_weight_bytes(weights, range) +
+           cuda::cuda_engine::step_bytes(weights.shape, {}, range, settings.batch_tokens_max) +
+           settings.kv_bytes / layers * count;
+  };
+  std::uint32_t fit = 0;
+  while (fit < layers && need(fit + 1) <= room) ++fit;
+  return fit;
+}
+
 }  // namespace troupe::kernels

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "kernels/model_file/model_file.hpp"
+#include "tests/unit/actors/played_gpu_stage.hpp"
 
 using namespace troupe;
 
@@ -99,22 +100,23 @@ class played_gpu final : public kernels::engine {
   kernels::engine_description description_;
 };
 
-cuda_maker gpu(flaw with) {
-  return [with](std::shared_ptr<const kernels::model> weights,
-                const kernels::engine_settings& settings,
-                const kernels::cuda_settings&) -> result<std::unique_ptr<kernels::engine>> {
+gpu_doors gpu(flaw with) {
+  return {.whole = [with](
+                       std::shared_ptr<const kernels::model> weights,
+                       const kernels::engine_settings& settings,
+                       const kernels::cuda_settings&) -> result<std::unique_ptr<kernels::engine>> {
     auto made = kernels::make_cpu_engine(std::move(weights), settings);
     if (!made) return made.failure();
     return std::unique_ptr<kernels::engine>(std::make_unique<played_gpu>(std::move(*made), with));
-  };
+  }};
 }
 
-std::string engine_of(engine_choice choice, cuda_maker maker,
+std::string engine_of(engine_choice choice, gpu_doors doors,
                       kernels::gpu_numerics numerics = kernels::gpu_numerics::exact) {
   one_model model;
   inference_settings settings = asking_for(choice);
   settings.cuda.numerics = numerics;
-  auto made = make_engine_source(settings, std::move(maker))->make(model.wish);
+  auto made = make_engine_source(settings, std::move(doors))->make(model.wish);
   REQUIRE(made.ok());
   CHECK(made->facts.canary_ids.size() == 8);
   CHECK(made->facts.words != nullptr);
@@ -162,10 +164,10 @@ TEST_CASE("engine source: the canary of a GPU with an order of its own is what i
 }
 
 TEST_CASE("engine source: a machine without a usable GPU computes on its processor") {
-  const cuda_maker none = [](auto, const auto&, const auto&) {
+  const gpu_doors none{.whole = [](auto, const auto&, const auto&) {
     return result<std::unique_ptr<kernels::engine>>(
         error{error_code::unsupported, "no GPU", "install one"});
-  };
+  }};
   CHECK(engine_of(engine_choice::any, none) == "cpu");
   CHECK(engine_of(engine_choice::cuda, none) == "cpu");
 }
@@ -174,11 +176,12 @@ TEST_CASE(
     "engine source: a full GPU is an error where other models could go, else the processor's") {
   one_model model;
   std::uint64_t least = 0;
-  const cuda_maker full = [&least](auto, const kernels::engine_settings& settings, const auto&) {
-    least = settings.kv_bytes_least;
-    return result<std::unique_ptr<kernels::engine>>(
-        error{error_code::resource_exhausted, "full", "unload a model"});
-  };
+  const gpu_doors full{
+      .whole = [&least](auto, const kernels::engine_settings& settings, const auto&) {
+        least = settings.kv_bytes_least;
+        return result<std::unique_ptr<kernels::engine>>(
+            error{error_code::resource_exhausted, "full", "unload a model"});
+      }};
   const auto source = make_engine_source(asking_for(engine_choice::cuda), full);
   model.wish.set_refuse_full_gpu(true);
   const auto refused = source->make(model.wish);
@@ -187,15 +190,15 @@ TEST_CASE(
   CHECK(refused.failure().message == "full");
   CHECK(least > 0);
   CHECK(least < model.wish.kv_bytes());
-  model.wish.set_refuse_full_gpu(false);
+  model.wish.set_refuse_full_gpu(flaw::none);
   auto made = source->make(model.wish);
   REQUIRE(made.ok());
   CHECK(made->facts.description.backend == "cpu");
-  const auto absent =
-      make_engine_source(asking_for(engine_choice::cuda), [](auto, const auto&, const auto&) {
+  const auto absent = make_engine_source(asking_for(engine_choice::cuda), {.whole = [](auto, const auto&, const auto&) {
         return result<std::unique_ptr<kernels::engine>>(
-            error{error_code::unsupported, "no GPU", "install one"});
-      });
+            error{
+        error_code::unsupported, "no GPU", "install one"}});
+  });
   model.wish.set_refuse_full_gpu(true);
   CHECK(absent->make(model.wish).ok());
 }
@@ -205,10 +208,10 @@ TEST_CASE("engine source: what only a GPU's memory holds is not given to the pro
   const auto weights = kernels::model::open(model.wish.path());
   REQUIRE(weights.ok());
   const kernels::memory_need need = kernels::cpu_memory_need(**weights);
-  const cuda_maker none = [](auto, const auto&, const auto&) {
+  const gpu_doors none{.whole = [](auto, const auto&, const auto&) {
     return result<std::unique_ptr<kernels::engine>>(
         error{error_code::unsupported, "no GPU here", "install one"});
-  };
+  }};
   inference_settings settings = asking_for(engine_choice::cuda);
   model.wish.set_kv_bytes(1000 * need.kv_block_bytes);
   settings.processor_bytes_max = need.weight_bytes + 100 * need.kv_block_bytes;
@@ -234,7 +237,8 @@ TEST_CASE("engine source: a model that only the GPU holds is judged in ranges of
     for (const bool wrong : {false, true}) {
       inference_settings settings = asking_for(engine_choice::cuda);
       settings.processor_bytes_max = room;
-      auto made = make_engine_source(settings, gpu(wrong))->make(model.wish);
+      auto made =
+          make_engine_source(settings, gpu(wrong ? flaw::turned : flaw::none))->make(model.wish);
       CHECK(made.ok() == !wrong);  // nor has the processor room for it
       if (made.ok()) {
         CHECK(made->facts.description.backend == "cuda");
@@ -270,6 +274,43 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "engine source: a GPU that is too small for the model has its first layers, bit for bit") {
+  one_model model;
+  const auto weights = kernels::model::open(model.wish.path());
+  REQUIRE(weights.ok());
+  const std::uint32_t layers = (*weights)->shape.layers;
+  REQUIRE(layers > 1);
+  inference_settings settings = asking_for(engine_choice::cuda);
+  auto whole = make_engine_source(asking_for(engine_choice::cpu))->make(model.wish);
+  REQUIRE(whole.ok());
+  const auto class_with = [&](const gpu_doors& doors) {
+    auto made = make_engine_source(settings, doors)->make(model.wish);
+    if (!made) return made.failure().text();
+    CHECK(made->facts.canary_ids == whole->facts.canary_ids);
+    return made->facts.description.numerics_class;
+  };
+  const std::string mixed = "cuda-sm00-1+cpu-1";
+  CHECK(class_with(fakes::small_gpu(1, layers)) == mixed);
+  CHECK(class_with(fakes::small_gpu(layers, layers)) == mixed);  // one is the processor's at least
+  CHECK(class_with(fakes::small_gpu(layers - 1, 1)) == mixed);   // fewer than it had thought
+  CHECK(class_with(fakes::small_gpu(0, layers)) == "cpu-1");
+  CHECK(class_with(fakes::small_gpu(1, 0)) == "cpu-1");
+  CHECK(class_with(fakes::small_gpu(1, layers, true)) == "cpu-1");  // it computes otherwise
+  model.wish.set_refuse_full_gpu(true);
+  CHECK(class_with(fakes::small_gpu(1, layers)).find("is full") != std::string::npos);
+  model.wish.set_refuse_full_gpu(false);
+  settings.gpu_partial = false;
+  CHECK(class_with(fakes::small_gpu(1, layers)) == "cpu-1");
+  settings.gpu_partial = true;
+  settings.cuda.numerics = kernels::gpu_numerics::tensor;
+  CHECK(class_with(fakes::small_gpu(1, layers)) == mixed);
+  CHECK(class_with(fakes::small_gpu(1, layers, true)) == "cpu-1");
+  settings.processor_bytes_max = 1000;  // room for nothing
+  CHECK(class_with(fakes::small_gpu(1, layers)).find("too large for the processor") !=
+        std::string::npos);
+}
+
 TEST_CASE("engine source: looking for GPUs answers, whatever this machine has") {
   const auto devices = kernels::cuda_devices();
   if (devices)
@@ -281,18 +322,19 @@ TEST_CASE("engine source: looking for GPUs answers, whatever this machine has") 
 TEST_CASE("engine source: host memory behind the KV store, as much as is asked for") {
   one_model model;
   inference_settings settings = asking_for(engine_choice::cpu);
-  const auto made_with = [&](std::uint64_t bytes, cuda_maker maker) {
+  const auto made_with = [&](std::uint64_t bytes, gpu_doors doors) {
     settings.kv_host_bytes = bytes;
-    auto made = make_engine_source(settings, std::move(maker))->make(model.wish);
+    auto made = make_engine_source(settings, std::move(doors))->make(model.wish);
     REQUIRE(made.ok());
     return std::move(*made);
   };
-  CHECK(made_with(0, gpu(false)).facts.host_places == 0);
-  const made_engine some = made_with(1 << 20, gpu(false));
+  CHECK(made_with(0, gpu(flaw::none)).facts.host_places == 0);
+  const made_engine some = made_with(1 << 20, gpu(flaw::none));
   CHECK(some.facts.host_places == (1 << 20) / some.facts.host_block_bytes);
   CHECK(some.facts.host_block_bytes ==
         some.facts.description.kv_bytes / some.facts.description.kv_blocks);
-  CHECK(made_with(1, gpu(false)).facts.host_places == 0);  // less than a block: served without
+  CHECK(made_with(1, gpu(flaw::none)).facts.host_places == 0);  // less than a block: served without
   settings.engine = engine_choice::cuda;
-  CHECK(made_with(1 << 20, gpu(false)).facts.host_places == 0);  // an engine that has no transfer
+  CHECK(made_with(1 << 20, gpu(flaw::none)).facts.host_places ==
+        0);  // an engine that has no transfer
 }

@@ -14,6 +14,7 @@
 #include "kernels/model/model.hpp"
 #include "kernels/model_file/model_file.hpp"
 #include "tests/unit/actors/fakes.hpp"
+#include "tests/unit/actors/played_gpu_stage.hpp"
 
 using namespace troupe;
 using namespace troupe::fakes;
@@ -90,7 +91,7 @@ proto::LoadEngine load_wish(std::uint32_t layers_elsewhere) {
 result<made_engine> make(two_sides& sides, std::uint32_t layers_elsewhere,
                          milliseconds step_wait = milliseconds(5'000)) {
   const auto source = make_engine_source(
-      head_settings(step_wait), nullptr,
+      head_settings(step_wait), {},
       [&](const remote_stage_wish& wish) { return open_remote_stage(sides.desk, sides, wish); });
   return source->make(load_wish(layers_elsewhere));
 }
@@ -120,6 +121,30 @@ TEST_CASE("a model in parts on two nodes has the bits, the class and the canary 
   CHECK(split->facts.description.weight_bytes < whole->facts.description.weight_bytes);
   CHECK(logits_of(*split->engine) == logits_of(*whole->engine));
   CHECK_FALSE(split->engine->lost());
+}
+
+TEST_CASE("the head's own layers are on its GPU, if the whole then answers as the processor does") {
+  two_sides sides;
+  auto whole = make(sides, 0);
+  REQUIRE(whole.ok());
+  inference_settings settings = head_settings();
+  settings.engine = engine_choice::any;
+  const auto on_gpu = [&](const gpu_doors& doors) {
+    return make_engine_source(settings, doors,
+                              [&](const remote_stage_wish& wish) {
+                                return open_remote_stage(sides.desk, sides, wish);
+                              })
+        ->make(load_wish(1));
+  };
+  auto right = on_gpu(fakes::small_gpu(0, 1000)), wrong = on_gpu(fakes::small_gpu(0, 1000, true)),
+       full = on_gpu(fakes::small_gpu(0, 0));
+  for (auto* made : {&right, &wrong, &full}) {
+    REQUIRE_MESSAGE(made->ok(), (made->ok() ? "" : made->failure().text()));
+    CHECK((*made)->facts.canary_ids == whole->facts.canary_ids);
+  }
+  CHECK(right->facts.description.numerics_class == "cuda-sm00-1+cpu-1");
+  CHECK(wrong->facts.description.numerics_class == "cpu-1");
+  CHECK(full->facts.description.numerics_class == "cpu-1");
 }
 
 TEST_CASE("a node that falls silent in a step loses the engine, after its time") {
@@ -214,7 +239,7 @@ TEST_CASE("splits that cannot be are refused: no layer left here, no room there"
   REQUIRE_FALSE(no_room.ok());
   CHECK(no_room.failure().code == error_code::resource_exhausted);
   CHECK(no_room.failure().message.find("node tail") != std::string::npos);
-  auto alone = make_engine_source(head_settings(), nullptr)->make(load_wish(1));
+  auto alone = make_engine_source(head_settings())->make(load_wish(1));
   REQUIRE_FALSE(alone.ok());
   CHECK(alone.failure().code == error_code::unsupported);
 }
