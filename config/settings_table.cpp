@@ -83,7 +83,7 @@ constexpr setting_row rows[] = {
     {"models.fetch", flag, "", "true", 0, 0, true, "Fetch a model that only another node has."},
     {"models.memory_max", bytes, "bytes", "0", 0, 64 * tib, false,
      "Memory that weights and KV of all loaded models may take; 0 takes three quarters of the "
-     "machine's, or all of the GPU's where that computes and has more."},
+     "machine's, and where a GPU computes its memory too."},
 
     {"models.split", text_list, "", "", 0, 64, false,
      "Models whose last layers other nodes compute, each as MODEL:NODE=LAYERS[:NODE=LAYERS...] in "

@@ -105,10 +105,12 @@ loader_settings loader_part(const settings& from, const std::filesystem::path& s
   out.state_file = state / "models.state";
   const std::uint64_t memory = from.bytes("models.memory_max");
   out.memory_bytes_max = memory > 0 ? memory : usual_model_bytes();
-  if (memory == 0 && from.text("inference.engine") != "cpu")
-    out.memory_bytes_max =
-        std::max(out.memory_bytes_max,
-                 gpu_bytes(std::max<std::size_t>(1, from.integers("gpu.devices").size())));
+  if (memory == 0 && from.text("inference.engine") != "cpu") {
+    const std::uint64_t gpus =
+        gpu_bytes(std::max<std::size_t>(1, from.integers("gpu.devices").size()));
+    out.memory_bytes_max = from.flag("gpu.partial") ? out.memory_bytes_max + gpus
+                                                    : std::max(out.memory_bytes_max, gpus);
+  }
   out.kv_bytes = from.bytes("inference.kv_bytes");
   out.kv = kv_type_of(from);
   return out;
@@ -128,7 +130,7 @@ inference_settings inference_part(const settings& from) {
   if (out.engine != engine_choice::cpu)
     out.processor_bytes_max = memory > 0 ? memory : usual_model_bytes();
   out.gpu_partial = from.flag("gpu.partial");
-  out.cuda.device = bounded<int>(from.integer("gpu.device"));
+  out.cuda.device = static_cast<int>(from.integer("gpu.device"));
   for (const std::int64_t index : from.integers("gpu.devices"))
     out.cuda.devices.push_back(static_cast<int>(index));
   out.cuda.spread = from.text("gpu.spread") == "tensors" ? kernels::gpu_spread::tensors

@@ -56,6 +56,7 @@ node::node(const node_wish& wish) {
   yaml += "]\ninference:\n  threads: 1\n  kv_bytes: 16MiB\n  kv_type: " + wish.kv_type +
           "\n  enabled: ";
   yaml += wish.computes ? "true\n" : "false\n";
+  yaml += wish.inference;
   yaml += "gateway:\n  detach_grace: " + wish.detach_grace + "\n";
   if (wish.chaos)
     yaml += std::string("chaos:\n  enabled: true\n  supervised: ") +

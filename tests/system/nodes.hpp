@@ -30,6 +30,7 @@ struct node_wish {
   std::string detach_grace = "30s";
   std::string link = {};                   // further lines of its link section
   std::string models = {};                 // further lines of its models section
+  std::string inference = {};              // further lines of its inference section
   bool chaos = false, supervised = false;  // faults may be done to it; its process may be ended
 };
 

@@ -52,3 +52,41 @@ TEST_CASE(
   CHECK(computed.report.prefix_tokens == 0);
   CHECK(computed.ids == drawn.ids);
 }
+
+TEST_CASE("KV that has left a node's store comes back from its host memory, with the same answer") {
+  const auto prompt_of = [](std::int32_t seed) {
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < 400; ++i) ids.push_back(1 + (i * 11 + seed * 17) % 200);
+    return ids;
+  };
+  const auto ask_at = [&](node& at, std::int32_t seed) {
+    troupe::client::job job = job_of("", 8);
+    job.prompt_ids = prompt_of(seed);
+    job.cache_bypass = true;
+    const answer got = ask(*at.connect(), job);
+    REQUIRE_MESSAGE(!got.failure, got.failure->text());
+    return got;
+  };
+  node without({.name = "without", .inference = "  sequences_max: 4\n"});
+  node with({.name = "with", .inference = "  sequences_max: 4\n  kv_host_bytes: 64MiB\n"});
+  REQUIRE_MESSAGE(without.ready(), without.errors());
+  REQUIRE_MESSAGE(with.ready(), with.errors());
+  const answer first = ask_at(with, 0);
+  CHECK(first.report.prefix_tokens == 0);
+  CHECK(ask_at(without, 0).ids == first.ids);
+  // Others take the store's memory, until nothing of the first is left there.
+  std::int32_t others = 0;
+  REQUIRE(eventually(
+      [&] {
+        // More each time: asking for the first one makes it the last to go.
+        for (std::int32_t more = others + 10; more > 0; --more) {
+          ++others;
+          CHECK(ask_at(without, others).ids == ask_at(with, others).ids);
+        }
+        return ask_at(without, 0).report.prefix_tokens == 0;
+      },
+      milliseconds(120'000)));
+  const answer back = ask_at(with, 0);
+  CHECK(back.ids == first.ids);
+  CHECK(back.report.prefix_tokens > 300);
+}

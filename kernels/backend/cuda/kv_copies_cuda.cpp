@@ -5,22 +5,6 @@
 #include <utility>
 
 namespace troupe::kernels::cuda {
-namespace {
-
-// Whether a step meets a copy of `block`.
-bool meets(const step_plan& plan, block_id block, bool brings) {
-  for (const planned_sequence& sequence : plan.sequences()) {
-    const std::uint32_t end = sequence.position + sequence.tokens;
-    const block_id* const from =
-        sequence.blocks + (brings ? 0 : sequence.position / kv_block_tokens);
-    const block_id* const to = sequence.blocks + blocks_for(end);
-    if (std::find(from, to, block) != to) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 result<std::unique_ptr<kv_copies>> kv_copies::make(cuda_kv& store, const stream& work) {
   std::unique_ptr<kv_copies> made(new kv_copies(store, work));
   auto copies = stream::make();
@@ -29,6 +13,8 @@ result<std::unique_ptr<kv_copies>> kv_copies::make(cuda_kv& store, const stream&
   auto computed = event::make(false);
   if (!computed) return computed.failure();
   made->computed_ = std::move(*computed);
+  made->writers_wait_.resize(store.blocks());
+  made->readers_wait_.resize(store.blocks());
   return made;
 }
 
@@ -104,12 +90,24 @@ status kv_copies::wait_for_all() {
   return copies_->wait("waiting for copies of KV blocks");
 }
 
+// They pass in order: the last that is met stands for all before it.
 status kv_copies::hold_back(const step_plan& plan) {
   if (status s = forget_passed(); !s) return s;
-  // They pass in order: the last that is met stands for all before it.
-  for (auto one = running_.rbegin(); one != running_.rend(); ++one)
-    if (meets(plan, one->block, one->brings)) return work_.wait_for(*one->done);
-  return {};
+  if (running_.empty()) return {};
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    const auto mark = static_cast<std::uint8_t>(i + 1);
+    writers_wait_[running_[i].block] = mark;
+    if (running_[i].brings) readers_wait_[running_[i].block] = mark;
+  }
+  std::uint8_t last = 0;
+  for (const planned_sequence& sequence : plan.sequences()) {
+    const std::uint64_t written = sequence.position / kv_block_tokens;
+    const std::uint64_t end = blocks_for(sequence.position + sequence.tokens);
+    for (std::uint64_t i = 0; i < end; ++i)
+      last = std::max(last, (i < written ? readers_wait_ : writers_wait_)[sequence.blocks[i]]);
+  }
+  for (const running_copy& one : running_) writers_wait_[one.block] = readers_wait_[one.block] = 0;
+  return last == 0 ? status{} : work_.wait_for(*running_[last - 1].done);
 }
 
 }  // namespace troupe::kernels::cuda

@@ -21,6 +21,7 @@ using kv_copy = std::uint64_t;  // rising
 class kv_copies {
  public:
   static constexpr std::size_t running_max = 64;
+  static_assert(running_max < 256);  // a mark is a byte
 
   // `work` is the engine's stream. Both must outlive this.
   static result<std::unique_ptr<kv_copies>> make(cuda_kv& store, const stream& work);
@@ -60,6 +61,8 @@ class kv_copies {
   std::vector<running_copy> running_;  // in order, as they pass
   std::vector<std::unique_ptr<event>> spare_;
   kv_copy last_ = 0;
+  // Of each block, while a step is looked at: for which of running_ (from 1 on) it waits.
+  std::vector<std::uint8_t> writers_wait_, readers_wait_;
 };
 
 }  // namespace troupe::kernels::cuda

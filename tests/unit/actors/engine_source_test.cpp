@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "kernels/model/model.hpp"
 #include "kernels/model_file/model_file.hpp"
 #include "tests/unit/actors/played_gpu_stage.hpp"
 
@@ -182,6 +183,7 @@ TEST_CASE(
         return result<std::unique_ptr<kernels::engine>>(
             error{error_code::resource_exhausted, "full", "unload a model"});
       }};
+  model.wish.set_kv_bytes(64 << 20);
   const auto source = make_engine_source(asking_for(engine_choice::cuda), full);
   model.wish.set_refuse_full_gpu(true);
   const auto refused = source->make(model.wish);
@@ -190,15 +192,15 @@ TEST_CASE(
   CHECK(refused.failure().message == "full");
   CHECK(least > 0);
   CHECK(least < model.wish.kv_bytes());
-  model.wish.set_refuse_full_gpu(flaw::none);
+  model.wish.set_refuse_full_gpu(false);
   auto made = source->make(model.wish);
   REQUIRE(made.ok());
   CHECK(made->facts.description.backend == "cpu");
-  const auto absent = make_engine_source(asking_for(engine_choice::cuda), {.whole = [](auto, const auto&, const auto&) {
-        return result<std::unique_ptr<kernels::engine>>(
-            error{
-        error_code::unsupported, "no GPU", "install one"}});
-  });
+  const gpu_doors none{.whole = [](auto, const auto&, const auto&) {
+    return result<std::unique_ptr<kernels::engine>>(
+        error{error_code::unsupported, "no GPU", "install one"});
+  }};
+  const auto absent = make_engine_source(asking_for(engine_choice::cuda), none);
   model.wish.set_refuse_full_gpu(true);
   CHECK(absent->make(model.wish).ok());
 }
@@ -262,7 +264,7 @@ TEST_CASE(
   const std::uint64_t all = kernels::cpu_memory_need(**weights).weight_bytes;
   for (const std::uint64_t bytes : {std::uint64_t{0}, all / 2, 2 * all}) {
     const auto same = judge_in_ranges(*weights, {.threads = 1}, bytes, *canary);
-    REQUIRE(same.ok());
+    REQUIRE_MESSAGE(same.ok(), (same.ok() ? "" : same.failure().text()));
     CHECK(*same == 0);
   }
   for (std::size_t i = 0; i < canary->size(); ++i) {
