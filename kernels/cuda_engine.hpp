@@ -81,8 +81,8 @@ result<std::unique_ptr<stage>> make_cuda_stage(std::shared_ptr<const model> weig
                                                const engine_settings& settings,
                                                const cuda_settings& cuda);
 
-// How many of the model's first layers cuda.device has room for now, beside the rows of a step, with
-// their part of settings.kv_bytes (of the whole model); 0: none. Errors: as cuda_devices(),
+// How many of the model's first layers cuda.device has room for now, beside the rows of a step,
+// with their part of settings.kv_bytes (of the whole model); 0: none. Errors: as cuda_devices(),
 // invalid_argument.
 result<std::uint32_t> cuda_layers_that_fit(const model& weights, const engine_settings& settings,
                                            const cuda_settings& cuda);

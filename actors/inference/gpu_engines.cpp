@@ -11,8 +11,6 @@
 namespace troupe {
 namespace {
 
-using kernels::layer_range;
-
 constexpr std::uint32_t tokens_beside_layers = 8192;
 constexpr int tries_max = 6;
 

@@ -113,7 +113,7 @@ role_handle spawn_monitoring(caf::actor_system& system, const monitoring_setting
   plan.gauge = std::move(gauge);
   plan.mailbox_max = settings.intake_max;
   plan.make = [settings, &office,
-               sources = std::move(sources)](notify_self) -> std::unique_ptr<role> {
+               sources = std::move(sources)](const notify_self&) -> std::unique_ptr<role> {
     return std::make_unique<monitoring_role>(settings, office, sources);
   };
   return spawn_role(system, std::move(plan));
