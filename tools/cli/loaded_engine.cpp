@@ -1,8 +1,26 @@
 #include "tools/cli/loaded_engine.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 
 namespace troupe::cli {
+namespace {
+
+// A word of `words`; --help of CLI11's own way of it prints the enumeration's number.
+template <class Enumeration>
+void add_choice(CLI::App& command, const std::string& option, Enumeration& to,
+                const std::map<std::string, Enumeration>& words, const std::string& help) {
+  std::set<std::string> known;
+  for (const auto& [word, value] : words) known.insert(word);
+  command
+      .add_option_function<std::string>(
+          option, [&to, words](const std::string& word) { to = words.at(word); }, help)
+      ->check(CLI::IsMember(known));
+}
+
+}  // namespace
 
 void add_engine_options(CLI::App& command, engine_request& request) {
   command.add_option("--model", request.model, "a GGUF file")->required();
@@ -14,14 +32,9 @@ void add_engine_options(CLI::App& command, engine_request& request) {
           "--variant", request.variant,
           "instruction set: reference, portable, avx2, avx512, amx; the machine's best by default")
       ->check(CLI::IsMember({"reference", "portable", "avx2", "avx512", "amx"}));
-  command
-      .add_option_function<std::string>(
-          "--kv-type",
-          [&request](const std::string& word) {
-            request.kv = word == "q8_0" ? kernels::kv_type::q8_0 : kernels::kv_type::f16;
-          },
-          "how keys and values are kept: f16 (default), q8_0")
-      ->check(CLI::IsMember({"f16", "q8_0"}));
+  add_choice<kernels::kv_type>(command, "--kv-type", request.kv,
+                               {{"f16", kernels::kv_type::f16}, {"q8_0", kernels::kv_type::q8_0}},
+                               "how keys and values are kept: f16 (default), q8_0");
   command.add_option("--engine", request.engine, "what computes: cpu, or cuda, a GPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}));
@@ -31,25 +44,15 @@ void add_engine_options(CLI::App& command, engine_request& request) {
   command.add_option("--devices", request.cuda.devices, "GPUs over which the model is spread: 0,1")
       ->delimiter(',')
       ->check(CLI::Range(0, 255));
-  command
-      .add_option_function<std::string>(
-          "--spread",
-          [&request](const std::string& word) {
-            request.cuda.spread =
-                word == "tensors" ? kernels::gpu_spread::tensors : kernels::gpu_spread::layers;
-          },
-          "what each of several GPUs has: layers (default), or tensors, a part of every matrix")
-      ->check(CLI::IsMember({"layers", "tensors"}));
-  command
-      .add_option_function<std::string>(
-          "--numerics",
-          [&request](const std::string& word) {
-            request.cuda.numerics =
-                word == "tensor" ? kernels::gpu_numerics::tensor : kernels::gpu_numerics::exact;
-          },
-          "how a GPU multiplies matrices: exact (default), in the processor's order; tensor, in "
-          "float16 and bfloat16 on the tensor cores")
-      ->check(CLI::IsMember({"exact", "tensor"}));
+  add_choice<kernels::gpu_spread>(
+      command, "--spread", request.cuda.spread,
+      {{"layers", kernels::gpu_spread::layers}, {"tensors", kernels::gpu_spread::tensors}},
+      "what each of several GPUs has: layers (default), or tensors, a part of every matrix");
+  add_choice<kernels::gpu_numerics>(
+      command, "--numerics", request.cuda.numerics,
+      {{"exact", kernels::gpu_numerics::exact}, {"tensor", kernels::gpu_numerics::tensor}},
+      "how a GPU multiplies matrices: exact (default), in the processor's order; tensor, in "
+      "float16 and bfloat16 on the tensor cores");
   command
       .add_option("--graphs", request.cuda.graphs_max,
                   "decode steps that a GPU keeps recorded; 0 starts every kernel by itself")
