@@ -70,7 +70,7 @@ inference_core::effects inference_core::engine_made(const std::string& digest,
   if (!made) {
     slots_.erase(found);
     for (const envelope_ptr& request : requests)
-      out.posts.push_back(refused(*request, made.failure()));
+      out.posts.push_back(refuse(*request, made.failure()));
     return out;
   }
   slot& at = found->second;

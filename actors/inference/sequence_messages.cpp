@@ -59,10 +59,6 @@ std::optional<error> check_stops(const proto::StartSequence& start,
 
 }  // namespace
 
-envelope_ptr refused(const proto::Envelope& request, const error& why) {
-  return refuse(request, static_cast<proto::Error::Code>(why.code), why.message, why.mend);
-}
-
 envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& facts) {
   auto message = std::make_shared<proto::Envelope>(reply_to(request));
   proto::EngineLoaded& loaded = *message->mutable_engine_loaded();

@@ -9,7 +9,6 @@
 
 namespace troupe {
 
-envelope_ptr refused(const proto::Envelope& request, const error& why);
 envelope_ptr engine_loaded(const proto::Envelope& request, const engine_facts& facts);
 // asked: a StartSequence or a GrantSequenceCredit.
 envelope_ptr sequence_failed(const proto::Envelope& asked, const error& why);
