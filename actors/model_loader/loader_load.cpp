@@ -186,7 +186,9 @@ void loader_core::begin_load(entry& e, time_point_us now, effects& out) {
       to.set_node(part.node);
       to.set_layers(part.layers);
     }
-  const bool others_can_go = !idle_beside(e, now).empty();
+  // A model in parts may find another node full: what goes here makes no room there.
+  const bool others_can_go =
+      settings_.gpu_computes && split_of(e) == nullptr && !idle_beside(e, now).empty();
   wish.set_refuse_full_gpu(others_can_go);
   ask(std::move(message), {asked::about::load, e.name, others_can_go ? 1u : 0u, {}, {}},
       settings_.node, "inference", settings_.load_wait, now, out);

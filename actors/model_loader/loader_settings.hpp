@@ -41,6 +41,7 @@ struct loader_settings {
       0;  // weights and KV of all loaded models; 0: half the machine's memory
   std::uint64_t kv_bytes =
       0;  // of one model; 0: four sequences of its context, or what there is room for
+  bool gpu_computes = false;  // one may be full, and idle models then go for another
   kernels::kv_type kv = kernels::kv_type::f16;  // what a block of KV takes follows from it
   bool fetch = true;                            // a model that only another node has
   std::uint32_t piece_bytes = 1u << 20;         // of one ReadModelBytes

@@ -104,8 +104,9 @@ loader_settings loader_part(const settings& from, const std::filesystem::path& s
   out.fetch_directory = state / "models";
   out.state_file = state / "models.state";
   const std::uint64_t memory = from.bytes("models.memory_max");
+  out.gpu_computes = from.text("inference.engine") != "cpu";
   out.memory_bytes_max = memory > 0 ? memory : usual_model_bytes();
-  if (memory == 0 && from.text("inference.engine") != "cpu") {
+  if (memory == 0 && out.gpu_computes) {
     const std::uint64_t gpus =
         gpu_bytes(std::max<std::size_t>(1, from.integers("gpu.devices").size()));
     out.memory_bytes_max = from.flag("gpu.partial") ? out.memory_bytes_max + gpus

@@ -43,7 +43,7 @@ const status* sharded_engine::failure_of(const std::vector<status>& statuses) {
 }
 
 // The shards meet before anything is launched, since one that was refused memory would leave the
-// others waiting for its rows.
+// others waiting for its rows. One that is refused after that has left them so: the process ends.
 void sharded_engine::compute(std::size_t rank) {
   cuda_engine& own = *shards_[rank];
   prepared_[rank] = own.prepare(batch_, {});

@@ -187,7 +187,9 @@ TEST_CASE(
 }
 
 TEST_CASE("a model for which the GPU has no room unloads one idle model after the other") {
-  loader_bench b{disk_with({{"m1", '1'}, {"m2", '2'}, {"m3", '3'}})};
+  loader_settings settings;
+  settings.gpu_computes = true;
+  loader_bench b{disk_with({{"m1", '1'}, {"m2", '2'}, {"m3", '3'}}), settings};
   for (const char* name : {"m1", "m2"}) {
     b.load(name);
     CHECK_FALSE(b.to_inference.front()->load_engine().refuse_full_gpu());
@@ -225,6 +227,29 @@ TEST_CASE("a model for which the GPU has no room unloads one idle model after th
   b.inference_answers();
   CHECK(b.model("m3").state() == proto::READY);
   CHECK(b.last().has_model_loaded());
+}
+
+TEST_CASE(
+    "nobody is unloaded where no GPU computes, or where another node has no room for its part") {
+  loader_settings processor, split;
+  split.gpu_computes = true;
+  split.splits = {{"m2", {{"peer", 1}}}};
+  for (const loader_settings& settings : {processor, split}) {
+    loader_bench b{disk_with({{"m1", '1'}, {"m2", '2'}}), settings};
+    b.load("m1");
+    b.inference_answers();
+    b.now += time_point_us{20'000'000};
+    b.load("m2");
+    REQUIRE(b.to_inference.size() == 1);
+    const envelope_ptr request = b.to_inference.front();
+    REQUIRE(request->has_load_engine());
+    CHECK_FALSE(request->load_engine().refuse_full_gpu());
+    b.to_inference.clear();
+    b.say(refuse(*request, proto::Error::RESOURCE_EXHAUSTED, "there is no room"));
+    CHECK(b.to_inference.empty());
+    CHECK(b.model("m1").state() == proto::READY);
+    CHECK(b.model("m2").state() != proto::LOADING);
+  }
 }
 
 TEST_CASE("a canary that differs from what this node saw before fails the model") {

@@ -35,12 +35,14 @@ TEST_CASE(
 TEST_CASE("only a node whose GPU computes is too warm, or bounds what its processor is given") {
   const auto processor = node_of("models:\n  memory_max: 1GiB\n");
   CHECK(processor.gpu_celsius_max == 0);
+  CHECK_FALSE(processor.loader.gpu_computes);
   CHECK(processor.inference.processor_bytes_max == 0);
   const auto gpu = node_of("inference:\n  engine: auto\nmodels:\n  memory_max: 1GiB\n");
   CHECK(gpu.gpu_celsius_max == 90);
   CHECK(gpu.inference.processor_bytes_max == std::uint64_t{1} << 30);
   CHECK(gpu.loader.memory_bytes_max == std::uint64_t{1} << 30);
   CHECK(gpu.inference.gpu_partial);
+  CHECK(gpu.loader.gpu_computes);
   const auto usual = node_of("inference:\n  engine: auto\ngpu:\n  partial: false\n");
   CHECK_FALSE(usual.inference.gpu_partial);
   CHECK(usual.loader.memory_bytes_max >= usual.inference.processor_bytes_max);
